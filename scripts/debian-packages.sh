@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the tests use, as root only and only those missing. Without root it changes
+# nothing: tests whose tools are missing are skipped and say so.
+set -euo pipefail
+# command that proves the package is there : package
+wanted=(
+  gcc:gcc
+  dtc:device-tree-compiler
+  ip:iproute2
+  iperf3:iperf3
+  ping:iputils-ping
+  aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
+  qemu-aarch64-static:qemu-user-static
+)
+missing=()
+for entry in "${wanted[@]}"; do
+  command -v "${entry%%:*}" > /dev/null || missing+=("${entry#*:}")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
+  echo "lkvm: some tests will be skipped; missing Debian packages: ${missing[*]}" >&2
+  exit 0
+fi
+echo "lkvm: installing Debian packages for the tests: ${missing[*]} (and libc6-dev-arm64-cross)" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${missing[@]}" libc6-dev-arm64-cross > /dev/null

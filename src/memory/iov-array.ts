@@ -1,0 +1,199 @@
+/**
+ * A list of buffers in shared memory, ready for one `readv`/`writev`/`preadv`/`pwritev` and for small copies in
+ * JavaScript. It hides the access kind: in a *direct* pool the entries point at the shared memory itself; in a *word*
+ * pool they point at private staging memory, filled when a readable buffer is added and written back by
+ * {@link IovArray.commit}.
+ *
+ * Thread: one owner. Hot path: reused for every request, allocates nothing after construction.
+ */
+
+import { viewOf } from '../sys/libc.js';
+import { mapPrivate } from '../sys/map.js';
+import { at, f64At } from '../util/typed.js';
+import { copyBytes, copyFromDevice, copyToDevice } from './copy.js';
+import { ACCESS_WORD, type GuestMemory, type MemoryChunk } from './guest-memory.js';
+
+/** `struct iovec`: u64 base, u64 length. */
+const IOVEC_BYTES = 16;
+const NO_STAGING = new Uint8Array(0);
+
+export class IovArray {
+  /** Entries in use. */
+  count = 0;
+  /** Sum of the entries' lengths. */
+  bytes = 0;
+  /** After {@link window}: address of the iovecs to pass to the system call. */
+  windowAddress = 0;
+  /** After {@link window}: how many iovecs, 0 ... capacity. */
+  windowCount = 0;
+  /** After {@link window}: how many bytes they cover. */
+  windowBytes = 0;
+
+  readonly capacity: number;
+  readonly #memory: GuestMemory;
+  readonly #word: boolean;
+  readonly #address: number;
+  readonly #words: Uint32Array;
+  readonly #chunks: MemoryChunk[];
+  readonly #offsets: Float64Array;
+  readonly #lengths: Float64Array;
+  readonly #stagingAddress: number;
+  readonly #staging: Uint8Array;
+  readonly #stagedAt: Float64Array;
+  #staged = 0;
+
+  /**
+   * @param capacity most entries (the queue size is enough for any chain)
+   * @param stagingBytes most bytes of one request; used in *word* pools only
+   */
+  constructor(memory: GuestMemory, capacity: number, stagingBytes: number) {
+    const native = mapPrivate(capacity * IOVEC_BYTES);
+    this.capacity = capacity;
+    this.#memory = memory;
+    this.#word = memory.access === ACCESS_WORD;
+    this.#address = native.address;
+    this.#words = new Uint32Array(viewOf(native.address, native.bytes));
+    this.#chunks = new Array<MemoryChunk>(capacity).fill(memory.chunk);
+    this.#offsets = new Float64Array(capacity);
+    this.#lengths = new Float64Array(capacity);
+    this.#stagedAt = new Float64Array(capacity);
+    const staging = this.#word ? mapPrivate(stagingBytes) : undefined;
+    this.#stagingAddress = staging?.address ?? 0;
+    this.#staging =
+      staging === undefined ? NO_STAGING : new Uint8Array(viewOf(staging.address, stagingBytes));
+  }
+
+  /** Forgets all entries. */
+  reset(): void {
+    this.count = 0;
+    this.bytes = 0;
+    this.#staged = 0;
+  }
+
+  /**
+   * Appends a buffer that has been translated already.
+   * @param chunkIndex, offset as left by {@link GuestMemory.translate}
+   * @param bytes 0 ... 2^32 - 1; a buffer of 0 bytes is accepted and adds nothing
+   * @param readable true: the driver's data, copied out now in a *word* pool; false: to be filled, then {@link commit}
+   * @returns false if there is no room (entries, or staging memory in a *word* pool)
+   */
+  add(chunkIndex: number, offset: number, bytes: number, readable: boolean): boolean {
+    if (bytes === 0) return true;
+    const i = this.count;
+    if (i === this.capacity) return false;
+    const chunk = at(this.#memory.chunks, chunkIndex);
+    if (this.#word) {
+      if (this.#staged + bytes > this.#staging.length) return false;
+      if (readable) copyFromDevice(this.#staging, this.#staged, chunk, offset, bytes);
+      this.#stagedAt[i] = this.#staged;
+      this.#staged += bytes;
+    }
+    this.#chunks[i] = chunk;
+    this.#offsets[i] = offset;
+    this.#lengths[i] = bytes;
+    this.bytes += bytes;
+    this.count = i + 1;
+    return true;
+  }
+
+  /**
+   * Prepares the iovecs for bytes `[skip, skip + limit)` of the list; read `windowAddress`, `windowCount`, `windowBytes`.
+   * A later call overwrites the earlier one's iovecs.
+   */
+  window(skip: number, limit: number): void {
+    let left = limit;
+    let n = 0;
+    let total = 0;
+    for (let i = 0; i < this.count && left > 0; i++) {
+      const length = f64At(this.#lengths, i);
+      if (skip >= length) {
+        skip -= length;
+        continue;
+      }
+      const take = Math.min(length - skip, left);
+      const address = this.#hostAddress(i) + skip;
+      const w = n * 4;
+      this.#words[w] = address >>> 0;
+      this.#words[w + 1] = Math.floor(address / 0x1_0000_0000);
+      this.#words[w + 2] = take >>> 0;
+      this.#words[w + 3] = 0;
+      n++;
+      total += take;
+      left -= take;
+      skip = 0;
+    }
+    this.windowAddress = this.#address;
+    this.windowCount = n;
+    this.windowBytes = total;
+  }
+
+  /**
+   * Copies bytes `[skip, skip + bytes)` of the list into `to` at `toOff`.
+   * @returns bytes copied: less than asked when the list or `to` ends
+   */
+  gather(to: Uint8Array, toOff: number, skip: number, bytes: number): number {
+    let left = Math.min(bytes, to.length - toOff);
+    let done = 0;
+    for (let i = 0; i < this.count && left > 0; i++) {
+      const length = f64At(this.#lengths, i);
+      if (skip >= length) {
+        skip -= length;
+        continue;
+      }
+      const take = Math.min(length - skip, left);
+      copyBytes(to, toOff + done, this.#bytesOf(i), this.#positionOf(i) + skip, take);
+      done += take;
+      left -= take;
+      skip = 0;
+    }
+    return done;
+  }
+
+  /**
+   * Copies `from[fromOff ... fromOff + bytes)` to bytes `[skip, skip + bytes)` of the list. In a *word* pool
+   * {@link commit} must follow.
+   * @returns bytes copied: less than asked when the list ends
+   */
+  scatter(from: Uint8Array, fromOff: number, skip: number, bytes: number): number {
+    let left = Math.min(bytes, from.length - fromOff);
+    let done = 0;
+    for (let i = 0; i < this.count && left > 0; i++) {
+      const length = f64At(this.#lengths, i);
+      if (skip >= length) {
+        skip -= length;
+        continue;
+      }
+      const take = Math.min(length - skip, left);
+      copyBytes(this.#bytesOf(i), this.#positionOf(i) + skip, from, fromOff + done, take);
+      done += take;
+      left -= take;
+      skip = 0;
+    }
+    return done;
+  }
+
+  /** Makes the first `bytes` of a writable list visible to the driver. Does nothing in a *direct* pool. */
+  commit(bytes: number): void {
+    if (!this.#word) return;
+    let left = bytes;
+    for (let i = 0; i < this.count && left > 0; i++) {
+      const take = Math.min(f64At(this.#lengths, i), left);
+      const chunk = at(this.#chunks, i);
+      copyToDevice(chunk, f64At(this.#offsets, i), this.#staging, f64At(this.#stagedAt, i), take);
+      left -= take;
+    }
+  }
+
+  #hostAddress(i: number): number {
+    if (this.#word) return this.#stagingAddress + f64At(this.#stagedAt, i);
+    return at(this.#chunks, i).hva + f64At(this.#offsets, i);
+  }
+
+  #bytesOf(i: number): Uint8Array {
+    return this.#word ? this.#staging : at(this.#chunks, i).u8;
+  }
+
+  #positionOf(i: number): number {
+    return this.#word ? f64At(this.#stagedAt, i) : f64At(this.#offsets, i);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * What a virtio device is, to any transport; and what a transport is, to any device. Neither knows more of the other.
+ * Spec: virtio 1.2 section 2.
+ */
+import type { GuestMemory } from '../../memory/guest-memory.js';
+import type { Counters } from '../../util/counters.js';
+import type { VirtQueue } from '../queue/virt-queue.js';
+import type { Features } from './features.js';
+
+/** How a device reaches its driver. Implemented by the transport. Thread: reactor. */
+export interface Notifier {
+  /**
+   * Used buffer notification: call after `queue.publish()` when `queue.needsInterrupt()` said yes. May be called inside
+   * or outside a pass; the transport collects and sends at most one signal per event-loop round.
+   */
+  usedBuffers(queueIndex: number): void;
+  /** The device changed its config space. */
+  configChanged(): void;
+  /**
+   * The driver broke the ring's structure. The transport stops the device (calls `reset()` on it, now) and shows
+   * NEEDS_RESET where that exists. Return from the drain loop at once.
+   * @param code a CHAIN_BAD_... code
+   */
+  driverFault(queueIndex: number, code: number): void;
+}
+
+/** Everything a running device has. It exists from `activate` to `reset`. */
+export interface ActiveDevice {
+  /** By queue index; undefined where the driver did not set a queue up. */
+  readonly queues: readonly (VirtQueue | undefined)[];
+  /** What the driver accepted; a subset of the offered features. */
+  readonly features: Features;
+  readonly memory: GuestMemory;
+  readonly notifier: Notifier;
+}
+
+/** A virtio device. Thread: reactor. */
+export interface VirtioDevice {
+  /** VIRTIO_ID_... */
+  readonly deviceId: number;
+  /** Short name, also the key of its counters and of `--region`, `--queue-size`, `--features`: "net", "console", ... */
+  readonly name: string;
+  /** Offered features, without the ring features a transport adds. */
+  readonly features: Features;
+  /** Largest size of each queue, by index; its length is the number of queues. */
+  readonly queueMaxSizes: readonly number[];
+  /** Device-specific config space, little-endian; read-only for the driver. */
+  readonly config: Uint8Array;
+  /** Counters of this device; the transport counts interrupts, doorbells and starts. */
+  readonly counters: Counters;
+
+  /** DRIVER_OK. Not called twice without a `reset` in between. The transport examines all queues right afterwards. */
+  activate(active: ActiveDevice): void;
+
+  /** The driver is gone or starts again: touch no ring or buffer any more, now. Also called when never activated. */
+  reset(): void;
+
+  /**
+   * A queue may have new available buffers. Drains it, within a budget.
+   * @returns true if the budget ran out and there is more to do: call again in the next round
+   * Hot path: does not throw because of anything the driver wrote.
+   */
+  processQueue(queueIndex: number): boolean;
+
+  /** Frees host resources when the machine ends. Not called before `reset`. */
+  close(): void;
+}
