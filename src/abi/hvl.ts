@@ -1,0 +1,77 @@
+// Hypervisorless virtio: the register block of one device, 0x200 bytes of shared memory laid out like the legacy
+// (version 1) virtio-mmio register file. <linux/virtio_mmio.h>, virtio 1.2 section 4.2.4 (legacy).
+export const VIRTIO_MMIO_MAGIC_VALUE = 0x000;
+export const VIRTIO_MMIO_VERSION = 0x004;
+export const VIRTIO_MMIO_DEVICE_ID = 0x008;
+export const VIRTIO_MMIO_VENDOR_ID = 0x00c;
+export const VIRTIO_MMIO_HOST_FEATURES = 0x010;
+export const VIRTIO_MMIO_HOST_FEATURES_SEL = 0x014;
+export const VIRTIO_MMIO_GUEST_FEATURES = 0x020;
+export const VIRTIO_MMIO_GUEST_FEATURES_SEL = 0x024;
+export const VIRTIO_MMIO_GUEST_PAGE_SIZE = 0x028;
+export const VIRTIO_MMIO_QUEUE_SEL = 0x030;
+export const VIRTIO_MMIO_QUEUE_NUM_MAX = 0x034;
+export const VIRTIO_MMIO_QUEUE_NUM = 0x038;
+export const VIRTIO_MMIO_QUEUE_ALIGN = 0x03c;
+export const VIRTIO_MMIO_QUEUE_PFN = 0x040;
+export const VIRTIO_MMIO_QUEUE_NOTIFY = 0x050;
+export const VIRTIO_MMIO_INTERRUPT_STATUS = 0x060;
+export const VIRTIO_MMIO_INTERRUPT_ACK = 0x064;
+export const VIRTIO_MMIO_STATUS = 0x070;
+export const VIRTIO_MMIO_SHM_SEL = 0x0ac;
+export const VIRTIO_MMIO_SHM_LEN_LOW = 0x0b0;
+export const VIRTIO_MMIO_SHM_LEN_HIGH = 0x0b4;
+export const VIRTIO_MMIO_SHM_BASE_LOW = 0x0b8;
+export const VIRTIO_MMIO_SHM_BASE_HIGH = 0x0bc;
+export const VIRTIO_MMIO_CONFIG_GENERATION = 0x0fc;
+export const VIRTIO_MMIO_CONFIG = 0x100;
+
+/** "virt", little-endian. */
+export const VIRTIO_MMIO_MAGIC = 0x74726976;
+export const VIRTIO_MMIO_INT_VRING = 1;
+export const VIRTIO_MMIO_INT_CONFIG = 2;
+
+// Hypervisorless conventions on top of it.
+export const HVL_VERSION = 1;
+/** "LKVM", little-endian. */
+export const HVL_VENDOR_ID = 0x4d564b4c;
+/** Bytes of a register block, and the distance of two blocks without a device tree. */
+export const HVL_BLOCK_BYTES = 0x200;
+/** The PMM's answer in QUEUE_PFN. */
+export const HVL_QUEUE_ACK = 0xaabbaabb;
+/** What QUEUE_SEL and QUEUE_NUM hold when nobody asks for anything. */
+export const HVL_SENTINEL = 0x00ff00ff;
+/** What the original device side keeps as shadow of an idle register; never a valid request either. */
+export const HVL_SHADOW_SENTINEL = 0xff00ff00;
+export const HVL_PAGE_BYTES = 0x1000;
+export const HVL_QUEUE_ALIGN = 0x1000;
+/** With a device tree: room for it at the pool's start; the first region follows. */
+export const HVL_FDT_BYTES = 0x10000;
+/** Without a device tree: the page of register blocks, and how many fit. */
+export const HVL_BLOCK_PAGE_BYTES = 0x1000;
+export const HVL_MAX_BLOCKS = 8;
+
+// Static mode (an extension of this project): a descriptor behind the config space, offsets from the block.
+export const HVLS_MAGIC_OFF = 0x180;
+export const HVLS_VERSION_OFF = 0x184;
+export const HVLS_NQUEUES_OFF = 0x186;
+export const HVLS_FEATURES_LOW_OFF = 0x188;
+export const HVLS_FEATURES_HIGH_OFF = 0x18c;
+export const HVLS_EPOCH_OFF = 0x190;
+export const HVLS_FLAGS_OFF = 0x194;
+export const HVLS_ATTACH_OFF = 0x198;
+export const HVLS_BUF_OFF_OFF = 0x19c;
+export const HVLS_BUF_LEN_OFF = 0x1a0;
+export const HVLS_QUEUE_OFF = 0x1c0;
+export const HVLS_QUEUE_BYTES = 16;
+export const HVLS_QUEUE_RING_OFF = 0;
+export const HVLS_QUEUE_NUM_OFF = 4;
+export const HVLS_QUEUE_ALIGN_OFF = 8;
+/** "HVLS", little-endian. */
+export const HVLS_MAGIC = 0x534c5648;
+export const HVLS_VERSION = 1;
+export const HVLS_MAX_QUEUES = 3;
+/** Rings zeroed, nobody attached. */
+export const HVLS_F_FRESH = 1;
+/** Interrupts need no INTERRUPT_STATUS / INTERRUPT_ACK traffic. */
+export const HVLS_F_EDGE = 2;
