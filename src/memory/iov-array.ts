@@ -4,6 +4,9 @@
  * pool they point at private staging memory, filled when a readable buffer is added and written back by
  * {@link IovArray.commit}.
  *
+ * The iovecs passed to the kernel may be framed by private memory ({@link IovArray.prefix}, {@link IovArray.suffix}): a
+ * checked copy of a header in front, a catcher for what does not fit behind.
+ *
  * Thread: one owner. Hot path: reused for every request, allocates nothing after construction.
  */
 
@@ -47,7 +50,7 @@ export class IovArray {
    * @param stagingBytes most bytes of one request; used in *word* pools only
    */
   constructor(memory: GuestMemory, capacity: number, stagingBytes: number) {
-    const native = mapPrivate(capacity * IOVEC_BYTES);
+    const native = mapPrivate((capacity + 2) * IOVEC_BYTES); // with room for a prefix and a suffix
     this.capacity = capacity;
     this.#memory = memory;
     this.#word = memory.access === ACCESS_WORD;
@@ -99,32 +102,48 @@ export class IovArray {
   /**
    * Prepares the iovecs for bytes `[skip, skip + limit)` of the list; read `windowAddress`, `windowCount`, `windowBytes`.
    * A later call overwrites the earlier one's iovecs.
+   * @param first entry from which `skip` counts: saves walking over entries that were used up
    */
-  window(skip: number, limit: number): void {
+  window(skip: number, limit: number, first = 0): void {
     let left = limit;
     let n = 0;
     let total = 0;
-    for (let i = 0; i < this.count && left > 0; i++) {
+    for (let i = first; i < this.count && left > 0; i++) {
       const length = f64At(this.#lengths, i);
       if (skip >= length) {
         skip -= length;
         continue;
       }
       const take = Math.min(length - skip, left);
-      const address = this.#hostAddress(i) + skip;
-      const w = n * 4;
-      this.#words[w] = address >>> 0;
-      this.#words[w + 1] = Math.floor(address / 0x1_0000_0000);
-      this.#words[w + 2] = take >>> 0;
-      this.#words[w + 3] = 0;
+      this.#setIovec(1 + n, this.addressOf(i) + skip, take);
       n++;
       total += take;
       left -= take;
       skip = 0;
     }
-    this.windowAddress = this.#address;
+    this.windowAddress = this.#address + IOVEC_BYTES; // place 0 is for a prefix
     this.windowCount = n;
     this.windowBytes = total;
+  }
+
+  /**
+   * Puts private memory in front of the window's iovecs. Once per {@link window}; before or after {@link suffix}.
+   * @param address of mapped memory that stays mapped during the system call
+   * @param bytes 1 ... 2^32 - 1
+   */
+  prefix(address: number, bytes: number): void {
+    this.#setIovec(0, address, bytes);
+    this.windowAddress = this.#address;
+    this.windowCount++;
+    this.windowBytes += bytes;
+  }
+
+  /** Puts private memory behind the window's iovecs; parameters as {@link prefix}. Once per {@link window}. */
+  suffix(address: number, bytes: number): void {
+    const first = this.windowAddress === this.#address ? 0 : 1;
+    this.#setIovec(first + this.windowCount, address, bytes);
+    this.windowCount++;
+    this.windowBytes += bytes;
   }
 
   /**
@@ -152,12 +171,13 @@ export class IovArray {
   /**
    * Copies `from[fromOff ... fromOff + bytes)` to bytes `[skip, skip + bytes)` of the list. In a *word* pool
    * {@link commit} must follow.
+   * @param first entry from which `skip` counts
    * @returns bytes copied: less than asked when the list ends
    */
-  scatter(from: Uint8Array, fromOff: number, skip: number, bytes: number): number {
+  scatter(from: Uint8Array, fromOff: number, skip: number, bytes: number, first = 0): number {
     let left = Math.min(bytes, from.length - fromOff);
     let done = 0;
-    for (let i = 0; i < this.count && left > 0; i++) {
+    for (let i = first; i < this.count && left > 0; i++) {
       const length = f64At(this.#lengths, i);
       if (skip >= length) {
         skip -= length;
@@ -172,11 +192,14 @@ export class IovArray {
     return done;
   }
 
-  /** Makes the first `bytes` of a writable list visible to the driver. Does nothing in a *direct* pool. */
-  commit(bytes: number): void {
+  /**
+   * Makes the first `bytes` of a writable list visible to the driver. Does nothing in a *direct* pool.
+   * @param first entry to begin with
+   */
+  commit(bytes: number, first = 0): void {
     if (!this.#word) return;
     let left = bytes;
-    for (let i = 0; i < this.count && left > 0; i++) {
+    for (let i = first; i < this.count && left > 0; i++) {
       const take = Math.min(f64At(this.#lengths, i), left);
       const chunk = at(this.#chunks, i);
       copyToDevice(chunk, f64At(this.#offsets, i), this.#staging, f64At(this.#stagedAt, i), take);
@@ -184,9 +207,18 @@ export class IovArray {
     }
   }
 
-  #hostAddress(i: number): number {
+  /** Host address of entry `i`'s first byte, for calls that take no iovec. */
+  addressOf(i: number): number {
     if (this.#word) return this.#stagingAddress + f64At(this.#stagedAt, i);
     return at(this.#chunks, i).hva + f64At(this.#offsets, i);
+  }
+
+  #setIovec(place: number, address: number, bytes: number): void {
+    const w = place * 4;
+    this.#words[w] = address >>> 0;
+    this.#words[w + 1] = Math.floor(address / 0x1_0000_0000);
+    this.#words[w + 2] = bytes >>> 0;
+    this.#words[w + 3] = 0;
   }
 
   #bytesOf(i: number): Uint8Array {

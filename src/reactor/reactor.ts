@@ -49,6 +49,8 @@ export class Reactor implements EventLoop {
   readonly #epoll = new Epoll();
   readonly #handlers: (FdHandler | undefined)[] = [undefined];
   readonly #free: number[] = [];
+  /** Slots closed in this round: reusing one at once would give its stale event to the new owner. */
+  readonly #retired: number[] = [];
   #timers: Timer[] = [];
   #nextTimer = 1;
   #stopped = false;
@@ -82,7 +84,7 @@ export class Reactor implements EventLoop {
       this.#free.push(slot);
       must(added, 'epoll_ctl', `fd ${fd}`);
     }
-    return new FdWatch(this.#epoll, fd, events, slot, this.#handlers, this.#free);
+    return new FdWatch(this.#epoll, fd, events, slot, this.#handlers, this.#retired);
   }
 
   after(us: number, handler: TimerHandler): number {
@@ -202,6 +204,7 @@ export class Reactor implements EventLoop {
       const handler = at(this.#handlers, token);
       if (handler !== undefined) handler.onReady(this.#epoll.events(i));
     }
+    while (this.#retired.length > 0) this.#free.push(this.#retired.pop() as number);
   }
 
   #runTimers(): void {
@@ -219,7 +222,7 @@ class FdWatch implements Watch {
   readonly #fd: number;
   readonly #slot: number;
   readonly #handlers: (FdHandler | undefined)[];
-  readonly #free: number[];
+  readonly #retired: number[];
   #events: number;
   #open = true;
 
@@ -229,14 +232,14 @@ class FdWatch implements Watch {
     events: number,
     slot: number,
     handlers: (FdHandler | undefined)[],
-    free: number[],
+    retired: number[],
   ) {
     this.#epoll = epoll;
     this.#fd = fd;
     this.#events = events;
     this.#slot = slot;
     this.#handlers = handlers;
-    this.#free = free;
+    this.#retired = retired;
   }
 
   setEvents(events: number): void {
@@ -250,6 +253,6 @@ class FdWatch implements Watch {
     this.#open = false;
     this.#epoll.remove(this.#fd);
     this.#handlers[this.#slot] = undefined;
-    this.#free.push(this.#slot);
+    this.#retired.push(this.#slot);
   }
 }
