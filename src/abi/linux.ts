@@ -55,13 +55,68 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const UNIX_PATH_MAX = 108;
+// struct sockaddr_un { u16 family; char path[108] }
+export const SOCKADDR_UN_PATH_OFF = 2;
+export const SOCKADDR_UN_BYTES = 110;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_PEERCRED = 17;
+/** Most file descriptors in one SCM_RIGHTS message. */
+export const SCM_MAX_FD = 253;
+// struct msghdr, 64-bit
+export const MSGHDR_NAME_OFF = 0;
+export const MSGHDR_NAMELEN_OFF = 8;
+export const MSGHDR_IOV_OFF = 16;
+export const MSGHDR_IOVLEN_OFF = 24;
+export const MSGHDR_CONTROL_OFF = 32;
+export const MSGHDR_CONTROLLEN_OFF = 40;
+export const MSGHDR_FLAGS_OFF = 48;
+export const MSGHDR_BYTES = 56;
+// struct cmsghdr, 64-bit; the data follows it
+export const CMSGHDR_LEN_OFF = 0;
+export const CMSGHDR_LEVEL_OFF = 8;
+export const CMSGHDR_TYPE_OFF = 12;
+export const CMSGHDR_BYTES = 16;
+// struct iovec, 64-bit
+export const IOVEC_BASE_OFF = 0;
+export const IOVEC_LEN_OFF = 8;
+export const IOVEC_BYTES = 16;
 
 // <sys/prctl.h>, <signal.h>
 export const PR_SET_PDEATHSIG = 1;
 export const SIGKILL = 9;
 export const SIGTERM = 15;
+export const SIGTTOU = 22;
+export const SIG_BLOCK = 0;
+export const SIG_SETMASK = 2;
+/** First real-time signal of the kernel; libc keeps 32 and 33 for itself. */
+export const SIGRTMIN_KERNEL = 32;
+export const SIGRT_FIRST_FREE = 34;
+export const SA_RESTART = 0x10000000;
+// struct sigaction as libc has it (not the kernel's), 64-bit
+export const SIGACTION_HANDLER_OFF = 0;
+export const SIGACTION_MASK_OFF = 8;
+export const SIGACTION_FLAGS_OFF = 136;
+export const SIGACTION_BYTES = 152;
+/** sigset_t of libc. */
+export const SIGSET_BYTES = 128;
+
+// <sys/random.h>
+export const GRND_NONBLOCK = 1;
 
 // <asm-generic/termios.h>
 export const TCSANOW = 0;
+// struct termios of libc (not the kernel's)
+export const TERMIOS_OFLAG_OFF = 4;
+export const TERMIOS_LFLAG_OFF = 12;
+export const TERMIOS_BYTES = 60;
+export const TERMIOS_ECHO = 0o10;
+export const TERMIOS_ICANON = 0o2;
+export const TERMIOS_OPOST = 0o1;
+// struct winsize { u16 rows, columns, x, y }
+export const WINSIZE_ROW_OFF = 0;
+export const WINSIZE_COL_OFF = 2;
+export const WINSIZE_BYTES = 8;
+export const TIOCSWINSZ = 0x5414;
 export const TIOCGWINSZ = 0x5413;
 export const FIONREAD = 0x541b;

@@ -20,6 +20,8 @@ export interface ArchAbi {
   /** System call numbers used through syscall(2) because libc has no wrapper for them. */
   readonly nrOpenat2: number;
   readonly nrEpollPwait2: number;
+  readonly nrGettid: number;
+  readonly nrTgkill: number;
 }
 
 /** x86-64, `<asm/fcntl.h>` and `<asm/unistd_64.h>`. */
@@ -33,6 +35,8 @@ export const ABI_X64: ArchAbi = {
   oTmpfile: 0o20200000,
   nrOpenat2: 437,
   nrEpollPwait2: 441,
+  nrGettid: 186,
+  nrTgkill: 234,
 };
 
 /** arm64, `<asm/fcntl.h>` and `<asm-generic/unistd.h>`. */
@@ -46,6 +50,8 @@ export const ABI_ARM64: ArchAbi = {
   oTmpfile: 0o20040000,
   nrOpenat2: 437,
   nrEpollPwait2: 441,
+  nrGettid: 178,
+  nrTgkill: 131,
 };
 
 function select(): ArchAbi {
