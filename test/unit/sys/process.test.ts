@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
@@ -15,6 +14,7 @@ import {
   KICK_SIGNAL,
   tgkill,
 } from '#lkvm/sys/process.js';
+import { hasEnded, isRunning } from '../../support/processes.js';
 import { projectRoot } from '../../support/project.js';
 
 const module = (name: string): string => JSON.stringify(`file://${join(projectRoot, 'dist', name)}`);
@@ -70,14 +70,8 @@ test('dieWithParent: the parent is killed → the child is, too', async () => {
   assert.ok(isRunning(pid));
   parent.kill('SIGKILL');
   await once(parent.stdout, 'close'); // the grandchild held the pipe's write end until it died
-  assert.ok(!isRunning(pid));
+  assert.ok(await hasEnded(pid));
 });
-
-/** Alive and not a zombie. */
-function isRunning(pid: number): boolean {
-  if (!readdirSync('/proc').includes(String(pid))) return false;
-  return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-}
 
 test('installHarmlessHandler, tgkill: a thread blocked in epoll_wait → EINTR, the process lives', async () => {
   assert.equal(installHarmlessHandler(KICK_SIGNAL), 0);
@@ -96,12 +90,13 @@ test('installHarmlessHandler, tgkill: a thread blocked in epoll_wait → EINTR, 
   const worker = new Worker(source, { eval: true });
   const [first] = (await once(worker, 'message')) as [{ tid: number }];
   const done = once(worker, 'message') as Promise<[{ result: number }]>;
+  const exited = once(worker, 'exit');
   // The thread may not be inside epoll_wait yet, and then a kick is lost: kick until it answers.
   const kicks = setInterval(() => tgkill(first.tid, KICK_SIGNAL), 20);
   const [second] = await done;
   clearInterval(kicks);
   assert.equal(second.result, -EINTR);
-  await once(worker, 'exit');
+  await exited;
   assert.equal(tgkill(first.tid, KICK_SIGNAL), -ESRCH);
 });
 

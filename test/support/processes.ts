@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** True while the process exists and is not a zombie. */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+/** Waits until the process has ended. @returns false if it still runs after `limitMs` */
+export async function hasEnded(pid: number, limitMs = 20_000): Promise<boolean> {
+  for (const end = Date.now() + limitMs; Date.now() < end; await sleep(20)) {
+    if (!isRunning(pid)) return true;
+  }
+  return !isRunning(pid);
+}
