@@ -1,0 +1,189 @@
+/**
+ * Entropy device. Spec: virtio 1.2 section 5.4.
+ *
+ * One queue; a request is a chain of device-writable buffers, and all of it is filled: known drivers ignore the length
+ * in the used ring and would take stale memory for entropy. A request may be as long as the whole shared memory, many
+ * times over, so a request is filled in pieces and the position in it survives from round to round.
+ */
+import { EAGAIN, EINTR } from '../../../abi/errno.js';
+import { VIRTIO_ID_ENTROPY } from '../../../abi/virtio.js';
+import type { IovArray } from '../../../memory/iov-array.js';
+import {
+  COUNTER_BYTES,
+  COUNTER_FAULTS,
+  COUNTER_REQUESTS,
+  type Counters,
+  count,
+} from '../../../util/counters.js';
+import { f64At, i32At } from '../../../util/typed.js';
+import type { ActiveDevice, VirtioDevice } from '../../core/device.js';
+import { type Features, NO_FEATURES } from '../../core/features.js';
+import { DescChain } from '../../queue/desc-chain.js';
+import { CHAIN_EMPTY, CHAIN_OK, type VirtQueue } from '../../queue/virt-queue.js';
+import { IovCache } from '../iov-cache.js';
+import type { EntropySource } from './backend.js';
+
+/** Bytes per call of the source: some 0.2 ms of work. */
+const PIECE_BYTES = 0x1_0000;
+/** Requests and pieces per round, together. */
+const BUDGET = 64;
+/** Bytes per round. */
+const BUDGET_BYTES = 4 * PIECE_BYTES;
+
+const QUEUE = 0;
+
+export interface RngOptions {
+  readonly source: EntropySource;
+  readonly counters: Counters;
+  /** Largest size of the request queue. */
+  readonly queueSizes: readonly number[];
+  /** Features offered instead of none (ring features only: the device has none of its own). */
+  readonly features?: Features | undefined;
+}
+
+/** Everything that exists while a driver runs. */
+class RngRun {
+  readonly active: ActiveDevice;
+  readonly queue: VirtQueue;
+  readonly chain: DescChain;
+  readonly iov: IovArray;
+  /** A chain was popped and is not yet full. */
+  open = false;
+  /** Descriptor being filled, and bytes done in it. */
+  desc = 0;
+  done = 0;
+  faultsSeen = 0;
+
+  constructor(active: ActiveDevice, queue: VirtQueue, iov: IovArray) {
+    this.active = active;
+    this.queue = queue;
+    this.chain = new DescChain(queue.size);
+    this.iov = iov;
+  }
+}
+
+/** See the file's head. Thread: reactor. */
+export class RngDevice implements VirtioDevice {
+  readonly deviceId = VIRTIO_ID_ENTROPY;
+  readonly name = 'rng';
+  readonly features: Features;
+  readonly queueMaxSizes: readonly number[];
+  readonly config = new Uint8Array(0);
+  readonly counters: Counters;
+  readonly #source: EntropySource;
+  readonly #iov = new IovCache(1, PIECE_BYTES);
+  #run: RngRun | undefined;
+
+  constructor(options: RngOptions) {
+    this.features = options.features ?? NO_FEATURES;
+    this.queueMaxSizes = options.queueSizes;
+    this.counters = options.counters;
+    this.#source = options.source;
+    this.#source.setListener(this);
+  }
+
+  activate(active: ActiveDevice): void {
+    const queue = active.queues[QUEUE];
+    if (queue !== undefined) this.#run = new RngRun(active, queue, this.#iov.take(active.memory));
+  }
+
+  reset(): void {
+    this.#run = undefined;
+    this.#source.cancel();
+  }
+
+  close(): void {
+    this.#source.cancel();
+  }
+
+  processQueue(queueIndex: number): boolean {
+    const run = this.#run;
+    if (run === undefined || queueIndex !== QUEUE) return false;
+    return this.#drain(run);
+  }
+
+  entropyReady(): boolean {
+    const run = this.#run;
+    return run === undefined ? false : this.#drain(run);
+  }
+
+  /** @returns true if the budget ran out */
+  #drain(run: RngRun): boolean {
+    const { queue } = run;
+    let left = BUDGET;
+    let bytes = BUDGET_BYTES;
+    let status = CHAIN_OK;
+    do {
+      left--; // a driver that refills as fast as we drain must not keep us here
+      queue.disableKicks();
+      while (left > 0 && bytes > 0) {
+        if (!run.open) {
+          status = queue.pop(run.chain);
+          if (status !== CHAIN_OK) break;
+          run.open = true;
+          run.desc = run.chain.readableCount;
+          run.done = 0;
+        }
+        left--;
+        const n = this.#fillPiece(run, bytes);
+        if (n < 0) return this.#publish(run, false); // the source calls back
+        bytes -= n;
+        if (run.desc < run.chain.count) continue;
+        run.open = false;
+        this.#complete(run);
+      }
+      if (status < 0) {
+        this.#publish(run, false);
+        run.active.notifier.driverFault(QUEUE, status);
+        return false;
+      }
+      queue.publish();
+    } while (left > 0 && bytes > 0 && status === CHAIN_EMPTY && queue.enableKicks());
+    return this.#publish(run, left <= 0 || bytes <= 0);
+  }
+
+  /** Fills the next bytes of the open chain. @returns bytes filled, 0 at a descriptor's end, or -EAGAIN */
+  #fillPiece(run: RngRun, limit: number): number {
+    const { chain, iov, desc } = run;
+    if (desc === chain.count) return 0; // nothing to write to at all
+    const rest = f64At(chain.length, desc) - run.done;
+    const bytes = Math.min(rest, PIECE_BYTES, limit);
+    let n = 0;
+    if (bytes > 0) {
+      iov.reset();
+      iov.add(i32At(chain.chunk, desc), f64At(chain.offset, desc) + run.done, bytes, false);
+      n = this.#source.fill(iov.addressOf(0), bytes);
+      if (n === -EINTR) return 0;
+      if (n < 0) return -EAGAIN;
+      iov.commit(n);
+    }
+    if (n === rest) {
+      run.desc++;
+      run.done = 0;
+    } else {
+      run.done += n;
+    }
+    return n;
+  }
+
+  #complete(run: RngRun): void {
+    const written = run.chain.writableBytes;
+    run.queue.push(run.chain.head, written);
+    if (written === 0) {
+      count(this.counters, COUNTER_FAULTS, 1);
+      return;
+    }
+    count(this.counters, COUNTER_REQUESTS, 1);
+    count(this.counters, COUNTER_BYTES, written);
+  }
+
+  #publish(run: RngRun, more: boolean): boolean {
+    const { queue } = run;
+    queue.publish();
+    const faults = queue.dataFaults - run.faultsSeen;
+    run.faultsSeen = queue.dataFaults;
+    count(this.counters, COUNTER_FAULTS, faults);
+    if (queue.needsInterrupt()) run.active.notifier.usedBuffers(QUEUE);
+    return more;
+  }
+}
