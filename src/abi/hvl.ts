@@ -1,3 +1,11 @@
+import {
+  VIRTIO_ID_9P,
+  VIRTIO_ID_CONSOLE,
+  VIRTIO_ID_ENTROPY,
+  VIRTIO_ID_NET,
+  VIRTIO_ID_VSOCK,
+} from './virtio.js';
+
 // Hypervisorless virtio: the register block of one device, 0x200 bytes of shared memory laid out like the legacy
 // (version 1) virtio-mmio register file. <linux/virtio_mmio.h>, virtio 1.2 section 4.2.4 (legacy).
 export const VIRTIO_MMIO_MAGIC_VALUE = 0x000;
@@ -14,10 +22,17 @@ export const VIRTIO_MMIO_QUEUE_NUM_MAX = 0x034;
 export const VIRTIO_MMIO_QUEUE_NUM = 0x038;
 export const VIRTIO_MMIO_QUEUE_ALIGN = 0x03c;
 export const VIRTIO_MMIO_QUEUE_PFN = 0x040;
+export const VIRTIO_MMIO_QUEUE_READY = 0x044; // version 2 only
 export const VIRTIO_MMIO_QUEUE_NOTIFY = 0x050;
 export const VIRTIO_MMIO_INTERRUPT_STATUS = 0x060;
 export const VIRTIO_MMIO_INTERRUPT_ACK = 0x064;
 export const VIRTIO_MMIO_STATUS = 0x070;
+export const VIRTIO_MMIO_QUEUE_DESC_LOW = 0x080; // 0x080 ... 0x0a4: version 2 only
+export const VIRTIO_MMIO_QUEUE_DESC_HIGH = 0x084;
+export const VIRTIO_MMIO_QUEUE_AVAIL_LOW = 0x090;
+export const VIRTIO_MMIO_QUEUE_AVAIL_HIGH = 0x094;
+export const VIRTIO_MMIO_QUEUE_USED_LOW = 0x0a0;
+export const VIRTIO_MMIO_QUEUE_USED_HIGH = 0x0a4;
 export const VIRTIO_MMIO_SHM_SEL = 0x0ac;
 export const VIRTIO_MMIO_SHM_LEN_LOW = 0x0b0;
 export const VIRTIO_MMIO_SHM_LEN_HIGH = 0x0b4;
@@ -44,7 +59,12 @@ export const HVL_SENTINEL = 0x00ff00ff;
 /** What the original device side keeps as shadow of an idle register; never a valid request either. */
 export const HVL_SHADOW_SENTINEL = 0xff00ff00;
 export const HVL_PAGE_BYTES = 0x1000;
+/** The only other page sizes taken from GUEST_PAGE_SIZE; anything else there means HVL_PAGE_BYTES. */
+export const HVL_PAGE_BYTES_MIN = 0x100;
+export const HVL_PAGE_BYTES_MAX = 0x10000;
 export const HVL_QUEUE_ALIGN = 0x1000;
+/** QUEUE_PFN has 32 bits: a ring starts below this address. */
+export const HVL_ADDRESS_LIMIT = 0x1000_0000_0000;
 /** With a device tree: room for it at the pool's start; the first region follows. */
 export const HVL_FDT_BYTES = 0x10000;
 /** Without a device tree: the page of register blocks, and how many fit. */
@@ -67,6 +87,7 @@ export const HVLS_QUEUE_BYTES = 16;
 export const HVLS_QUEUE_RING_OFF = 0;
 export const HVLS_QUEUE_NUM_OFF = 4;
 export const HVLS_QUEUE_ALIGN_OFF = 8;
+export const HVLS_QUEUE_FLAGS_OFF = 12;
 /** "HVLS", little-endian. */
 export const HVLS_MAGIC = 0x534c5648;
 export const HVLS_VERSION = 1;
@@ -75,3 +96,30 @@ export const HVLS_MAX_QUEUES = 3;
 export const HVLS_F_FRESH = 1;
 /** Interrupts need no INTERRUPT_STATUS / INTERRUPT_ACK traffic. */
 export const HVLS_F_EDGE = 2;
+/** STATUS while a driver is attached: ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK. */
+export const HVLS_STATUS = 0x0f;
+/** Config space ends where the static descriptor may start. */
+export const HVL_CONFIG_MAX_BYTES = HVLS_MAGIC_OFF - VIRTIO_MMIO_CONFIG;
+
+/** What the protocol fixes for one type of device. */
+export interface HvlDeviceType {
+  /** Key of `--region`, `--queue-size`, `--features`, `--static`. */
+  readonly name: string;
+  readonly deviceId: number;
+  /** Default size of the device region in bytes. */
+  readonly regionBytes: number;
+  /** Default largest size of each queue, by index. */
+  readonly queueMaxSizes: readonly number[];
+}
+
+/**
+ * The device types in slot order. Several 9p shares: the one given last has the first slot. Several NICs: in the order
+ * given.
+ */
+export const HVL_DEVICE_TYPES: readonly HvlDeviceType[] = [
+  { name: 'p9', deviceId: VIRTIO_ID_9P, regionBytes: 0x6000, queueMaxSizes: [128] },
+  { name: 'vsock', deviceId: VIRTIO_ID_VSOCK, regionBytes: 0x10000, queueMaxSizes: [256, 256, 256] },
+  { name: 'rng', deviceId: VIRTIO_ID_ENTROPY, regionBytes: 0x6000, queueMaxSizes: [128] },
+  { name: 'net', deviceId: VIRTIO_ID_NET, regionBytes: 0x80000, queueMaxSizes: [256, 256] },
+  { name: 'console', deviceId: VIRTIO_ID_CONSOLE, regionBytes: 0x6000, queueMaxSizes: [128, 128] },
+];
