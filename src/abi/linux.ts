@@ -14,6 +14,9 @@ export const F_SEAL_GROW = 0x4;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 
+export const FALLOC_FL_KEEP_SIZE = 0x1;
+export const FALLOC_FL_PUNCH_HOLE = 0x2;
+
 // <sys/mman.h>
 export const PROT_NONE = 0;
 export const PROT_READ = 1;

@@ -4,7 +4,7 @@
  * Thread: any. Hot path: `readv`, `writev`, `preadv`, `pwritev`, `readAt`, `writeAt` take addresses of mapped memory
  * and allocate nothing.
  */
-import { O_CLOEXEC } from '../abi/linux.js';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC } from '../abi/linux.js';
 import { declare, status } from './libc.js';
 
 const cOpen = declare('int open(const char *path, int flags, int mode)');
@@ -24,6 +24,7 @@ const cFlock = declare('int flock(int fd, int operation)');
 const cIoctl = declare('int ioctl(int fd, unsigned long request, uintptr_t arg)');
 const cFsync = declare('int fsync(int fd)');
 const cFdatasync = declare('int fdatasync(int fd)');
+const cFallocate = declare('int fallocate64(int fd, int mode, int64_t offset, int64_t length)');
 const cPipe2 = declare('int pipe2(_Out_ int *fds, int flags)');
 
 /** Opens `path` with O_CLOEXEC added. @param mode permission bits if the file is created */
@@ -79,6 +80,11 @@ export function pwritev(fd: number, iov: number, count: number, offset: number):
 /** Sets a file's length in bytes. */
 export function ftruncate(fd: number, bytes: number): number {
   return status(cFtruncate(fd, bytes));
+}
+
+/** Gives a range of a file back to the file system; it reads as zeros afterwards. The size stays. */
+export function punchHole(fd: number, offset: number, bytes: number): number {
+  return status(cFallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, bytes));
 }
 
 /** Size of a seekable file in bytes; moves the file position. */

@@ -1,0 +1,34 @@
+/** What main and the PMM's reactor worker tell each other. Set-up and events only; never on a data path. */
+import type { HvlLayout } from '../virtio/transport/hvl/layout.js';
+import type { PmmConfig } from './config.js';
+
+/** Given to the worker when it starts. */
+export interface PmmReactorData {
+  readonly config: PmmConfig;
+  readonly layout: HvlLayout;
+  /** The pool: host address, and ACCESS_DIRECT or ACCESS_WORD. */
+  readonly poolAddress: number;
+  readonly poolAccess: number;
+  /** memfd to hand to the peer, or -1. */
+  readonly poolFd: number;
+  /** The published device tree; empty without one. */
+  readonly fdt: Uint8Array;
+  /** Static mode: this start's random non-zero number. */
+  readonly epoch: number;
+  /** One row of COUNTER_COUNT doubles per device, then one for the pool itself. */
+  readonly counters: SharedArrayBuffer;
+}
+
+/** Worker to main. */
+export type PmmReactorMessage =
+  | { readonly type: 'ready'; readonly taps: readonly string[] }
+  | { readonly type: 'log'; readonly level: 'info' | 'warn'; readonly text: string }
+  | { readonly type: 'peer'; readonly up: boolean }
+  | { readonly type: 'device'; readonly slot: number; readonly event: 'started' | 'reset' | 'fault'; readonly text: string }
+  /** The person at the console asked to end. */
+  | { readonly type: 'escape' }
+  /** For a tree on the main thread. */
+  | { readonly type: 'tree'; readonly id: number; readonly message: unknown };
+
+/** Main to worker, read after a wake-up. */
+export type PmmMainMessage = { readonly type: 'tree'; readonly id: number; readonly message: unknown };

@@ -1,0 +1,176 @@
+/**
+ * The pre-shared memory pool: opened, locked, checked, zeroed and mapped by main; used by the reactor; unmapped by main
+ * after the reactor has exited.
+ *
+ * Trust: whoever may write the pool *file* may also truncate it, and then our next access is a SIGBUS. That is the
+ * price of `file:`; a memfd pool is sealed and cannot shrink.
+ */
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { EAGAIN } from '../abi/errno.js';
+import { LOCK_EX, LOCK_NB } from '../abi/linux.js';
+import { HVL_BLOCK_BYTES, HVL_FDT_BYTES } from '../abi/hvl.js';
+import { VIRTIO_MMIO_MAGIC, VIRTIO_MMIO_STATUS, VIRTIO_MMIO_MAGIC_VALUE } from '../abi/virtio-mmio.js';
+import { ACCESS_DIRECT, ACCESS_WORD, GuestMemory, type MemoryChunk } from '../memory/guest-memory.js';
+import { O_CREAT, O_RDWR } from '../sys/arch.js';
+import { close, flock, ftruncate, open, punchHole, seekEnd } from '../sys/fd.js';
+import { errnoName } from '../sys/libc.js';
+import { createMemfd, type Mapping, mapShared, unmap } from '../sys/map.js';
+import { ConfigError, StartError } from '../util/errors.js';
+import type { Log } from '../util/ports.js';
+import { u32At } from '../util/typed.js';
+import type { PmmConfig } from './config.js';
+
+/** An open pool. Plain data except for {@link Pool.close}. */
+export interface Pool {
+  readonly mapping: Mapping;
+  /** ACCESS_DIRECT or ACCESS_WORD. */
+  readonly access: number;
+  /** The memfd to hand to the peer, or -1 when the peer opens the pool itself. */
+  readonly handOverFd: number;
+  /** Unmaps and closes (which releases the lock). Only after every worker that used the pool has exited. */
+  close(): void;
+}
+
+/**
+ * Opens the pool of `config` and zeroes its first `shmemSize` bytes.
+ * Errors: StartError (missing, not permitted, locked by another PMM), ConfigError (larger than the UIO map).
+ * Thread: main.
+ */
+export function openPool(config: PmmConfig, log: Log): Pool {
+  const spec = config.pool;
+  const bytes = config.shmemSize;
+  switch (spec.kind) {
+    case 'memfd': {
+      const fd = createMemfd('lkvm-pool', bytes);
+      return new MappedPool(mapShared(fd, bytes), ACCESS_DIRECT, fd, fd);
+    }
+    case 'file':
+      return openFilePool(spec.path, spec.force, bytes, log);
+    case 'uio': {
+      const window = uioWindow(spec.path, spec.map, spec.sysfs);
+      if (bytes > window.bytes) {
+        const size = `0x${window.bytes.toString(16)}`;
+        throw new ConfigError(
+          `--shmem-size 0x${bytes.toString(16)} is larger than map ${spec.map} of ${spec.path}; at most ${size} bytes`,
+        );
+      }
+      if (window.address !== config.shmemAddr) {
+        const [ours, theirs] = [config.shmemAddr.toString(16), window.address.toString(16)];
+        log.info(`the UIO map starts at 0x${theirs}; the peer is told 0x${ours} (--shmem-addr)`);
+      }
+      // UIO: the offset selects the map, in units of pages.
+      return openDevicePool(spec.path, spec.map * 4096, bytes);
+    }
+    case 'devmem':
+      return openDevicePool(spec.path, config.shmemAddr, bytes);
+  }
+}
+
+class MappedPool implements Pool {
+  readonly mapping: Mapping;
+  readonly access: number;
+  readonly handOverFd: number;
+  readonly #fd: number;
+
+  constructor(mapping: Mapping, access: number, fd: number, handOverFd: number) {
+    this.mapping = mapping;
+    this.access = access;
+    this.handOverFd = handOverFd;
+    this.#fd = fd;
+  }
+
+  close(): void {
+    unmap(this.mapping);
+    close(this.#fd);
+  }
+}
+
+function openOrThrow(path: string, flags: number, what: string, hint: string): number {
+  const fd = open(path, flags, 0o600);
+  if (fd < 0) throw new StartError(`cannot open ${what} ${path}: ${errnoName(-fd)}; ${hint}`);
+  return fd;
+}
+
+function openFilePool(path: string, force: boolean, bytes: number, log: Log): Pool {
+  const hint = 'a file in /dev/shm that you may write is the usual choice';
+  const fd = openOrThrow(path, O_RDWR | O_CREAT, 'the pool file', hint);
+  try {
+    const locked = flock(fd, LOCK_EX | LOCK_NB);
+    if (locked === -EAGAIN && !force) {
+      throw new StartError(`the pool file ${path} is used by another PMM; stop that one, or take it over with --force`);
+    }
+    if (locked === -EAGAIN) log.warn(`the pool file ${path} is locked by another PMM; --force takes it over`);
+    const size = seekEnd(fd);
+    if (size < bytes) {
+      const grown = ftruncate(fd, bytes);
+      if (grown < 0) throw new StartError(`cannot grow the pool file ${path} to ${bytes} bytes: ${errnoName(-grown)}`);
+    }
+    const mapping = mapShared(fd, bytes);
+    const memory = new GuestMemory([{ gpa: 0, hva: mapping.address, bytes }]);
+    if (size > 0) {
+      if (looksAlive(memory.chunk)) {
+        log.warn(`the pool file ${path} holds the state of a driver that was left behind; it is wiped`);
+      }
+      // Giving the pages back is faster than writing zeros; not every file system can.
+      if (punchHole(fd, 0, bytes) < 0) zeroByWords(memory);
+    }
+    return new MappedPool(mapping, ACCESS_DIRECT, fd, -1);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+function openDevicePool(path: string, offset: number, bytes: number): Pool {
+  const hint = 'on a machine without a board use --shmem-backend file:PATH --notify socket:PATH, or try: lkvm demo';
+  const fd = openOrThrow(path, O_RDWR, 'the shared memory device', hint);
+  try {
+    const mapping = mapShared(fd, bytes, offset);
+    zeroByWords(new GuestMemory([{ gpa: 0, hva: mapping.address, bytes }], ACCESS_WORD));
+    return new MappedPool(mapping, ACCESS_WORD, fd, -1);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+/** A driver's status in a block of either layout is not 0. */
+function looksAlive(pool: MemoryChunk): boolean {
+  for (const start of [0, HVL_FDT_BYTES]) {
+    if (start + HVL_BLOCK_BYTES > pool.bytes) continue;
+    const magic = u32At(pool.u32, (start + VIRTIO_MMIO_MAGIC) / 4);
+    const status = u32At(pool.u32, (start + VIRTIO_MMIO_STATUS) / 4);
+    if (magic === VIRTIO_MMIO_MAGIC_VALUE && status !== 0) return true;
+  }
+  return false;
+}
+
+/** Aligned 4-byte stores only, so that it works on device memory. */
+function zeroByWords(memory: GuestMemory): void {
+  for (const chunk of memory.chunks) {
+    const words = chunk.u32;
+    for (let i = 0; i < words.length; i++) words[i] = 0;
+  }
+}
+
+interface UioWindow {
+  readonly address: number;
+  readonly bytes: number;
+}
+
+function uioWindow(path: string, map: number, sysfs: string): UioWindow {
+  const folder = `${sysfs}/class/uio/${basename(path)}/maps/map${map}`;
+  try {
+    return {
+      address: Number(readFileSync(`${folder}/addr`, 'ascii').trim()),
+      bytes: Number(readFileSync(`${folder}/size`, 'ascii').trim()),
+    };
+  } catch (cause) {
+    throw new StartError(
+      `${path} has no memory map ${map} (${folder} cannot be read); ` +
+        'on a machine without a board use --shmem-backend file:PATH --notify socket:PATH, or try: lkvm demo',
+      cause,
+    );
+  }
+}
