@@ -9,8 +9,13 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { EAGAIN } from '../abi/errno.js';
 import { LOCK_EX, LOCK_NB } from '../abi/linux.js';
-import { HVL_BLOCK_BYTES, HVL_FDT_BYTES } from '../abi/hvl.js';
-import { VIRTIO_MMIO_MAGIC, VIRTIO_MMIO_STATUS, VIRTIO_MMIO_MAGIC_VALUE } from '../abi/virtio-mmio.js';
+import {
+  HVL_BLOCK_BYTES,
+  HVL_FDT_BYTES,
+  VIRTIO_MMIO_MAGIC,
+  VIRTIO_MMIO_MAGIC_VALUE,
+  VIRTIO_MMIO_STATUS,
+} from '../abi/hvl.js';
 import { ACCESS_DIRECT, ACCESS_WORD, GuestMemory, type MemoryChunk } from '../memory/guest-memory.js';
 import { O_CREAT, O_RDWR } from '../sys/arch.js';
 import { close, flock, ftruncate, open, punchHole, seekEnd } from '../sys/fd.js';
@@ -139,9 +144,9 @@ function openDevicePool(path: string, offset: number, bytes: number): Pool {
 function looksAlive(pool: MemoryChunk): boolean {
   for (const start of [0, HVL_FDT_BYTES]) {
     if (start + HVL_BLOCK_BYTES > pool.bytes) continue;
-    const magic = u32At(pool.u32, (start + VIRTIO_MMIO_MAGIC) / 4);
+    const magic = u32At(pool.u32, (start + VIRTIO_MMIO_MAGIC_VALUE) / 4);
     const status = u32At(pool.u32, (start + VIRTIO_MMIO_STATUS) / 4);
-    if (magic === VIRTIO_MMIO_MAGIC_VALUE && status !== 0) return true;
+    if (magic === VIRTIO_MMIO_MAGIC && status !== 0) return true;
   }
   return false;
 }
