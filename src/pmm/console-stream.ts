@@ -1,6 +1,7 @@
 /** A console device's host end as a Node stream, for programs instead of people. */
-import { Duplex } from 'node:stream';
+
 import { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { close, pipe } from '../sys/fd.js';
 import { must } from '../sys/libc.js';
 

@@ -24,7 +24,12 @@ export type PmmReactorMessage =
   | { readonly type: 'ready'; readonly taps: readonly string[] }
   | { readonly type: 'log'; readonly level: 'info' | 'warn'; readonly text: string }
   | { readonly type: 'peer'; readonly up: boolean }
-  | { readonly type: 'device'; readonly slot: number; readonly event: 'started' | 'reset' | 'fault'; readonly text: string }
+  | {
+      readonly type: 'device';
+      readonly slot: number;
+      readonly event: 'started' | 'reset' | 'fault';
+      readonly text: string;
+    }
   /** The person at the console asked to end. */
   | { readonly type: 'escape' }
   /** For a tree on the main thread. */

@@ -8,7 +8,6 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { EAGAIN } from '../abi/errno.js';
-import { LOCK_EX, LOCK_NB } from '../abi/linux.js';
 import {
   HVL_BLOCK_BYTES,
   HVL_FDT_BYTES,
@@ -16,6 +15,7 @@ import {
   VIRTIO_MMIO_MAGIC_VALUE,
   VIRTIO_MMIO_STATUS,
 } from '../abi/hvl.js';
+import { LOCK_EX, LOCK_NB } from '../abi/linux.js';
 import { ACCESS_DIRECT, ACCESS_WORD, GuestMemory, type MemoryChunk } from '../memory/guest-memory.js';
 import { O_CREAT, O_RDWR } from '../sys/arch.js';
 import { close, flock, ftruncate, open, punchHole, seekEnd } from '../sys/fd.js';
@@ -103,13 +103,16 @@ function openFilePool(path: string, force: boolean, bytes: number, log: Log): Po
   try {
     const locked = flock(fd, LOCK_EX | LOCK_NB);
     if (locked === -EAGAIN && !force) {
-      throw new StartError(`the pool file ${path} is used by another PMM; stop that one, or take it over with --force`);
+      throw new StartError(
+        `the pool file ${path} is used by another PMM; stop that one, or take it over with --force`,
+      );
     }
     if (locked === -EAGAIN) log.warn(`the pool file ${path} is locked by another PMM; --force takes it over`);
     const size = seekEnd(fd);
     if (size < bytes) {
       const grown = ftruncate(fd, bytes);
-      if (grown < 0) throw new StartError(`cannot grow the pool file ${path} to ${bytes} bytes: ${errnoName(-grown)}`);
+      if (grown < 0)
+        throw new StartError(`cannot grow the pool file ${path} to ${bytes} bytes: ${errnoName(-grown)}`);
     }
     const mapping = mapShared(fd, bytes);
     const memory = new GuestMemory([{ gpa: 0, hva: mapping.address, bytes }]);
@@ -128,7 +131,8 @@ function openFilePool(path: string, force: boolean, bytes: number, log: Log): Po
 }
 
 function openDevicePool(path: string, offset: number, bytes: number): Pool {
-  const hint = 'on a machine without a board use --shmem-backend file:PATH --notify socket:PATH, or try: lkvm demo';
+  const hint =
+    'on a machine without a board use --shmem-backend file:PATH --notify socket:PATH, or try: lkvm demo';
   const fd = openOrThrow(path, O_RDWR, 'the shared memory device', hint);
   try {
     const mapping = mapShared(fd, bytes, offset);

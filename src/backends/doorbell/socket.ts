@@ -4,8 +4,6 @@
  * start or restart first.
  */
 import { unlinkSync } from 'node:fs';
-import { EADDRINUSE, EAGAIN, EINTR } from '../../abi/errno.js';
-import { EPOLLIN } from '../../abi/linux.js';
 import {
   EVENTFD_HELLO_BYTES,
   EVENTFD_HELLO_LENGTH_OFF,
@@ -15,6 +13,8 @@ import {
   EVENTFD_HELLO_VERSION,
   EVENTFD_HELLO_VERSION_OFF,
 } from '../../abi/doorbell.js';
+import { EADDRINUSE, EAGAIN, EINTR } from '../../abi/errno.js';
+import { EPOLLIN } from '../../abi/linux.js';
 import { eventfd, eventfdDrain, eventfdSignal } from '../../sys/eventfd.js';
 import { close } from '../../sys/fd.js';
 import { errnoName } from '../../sys/libc.js';
@@ -53,7 +53,9 @@ class ListeningDoorbell implements Doorbell, FdHandler {
   open(handler: DoorbellHandler): void {
     const fd = listenUnix(this.#path);
     if (fd === -EADDRINUSE) {
-      throw new StartError(`another process listens on the doorbell socket ${this.#path}; stop it or use another path`);
+      throw new StartError(
+        `another process listens on the doorbell socket ${this.#path}; stop it or use another path`,
+      );
     }
     if (fd < 0) throw new StartError(`cannot listen on the doorbell socket ${this.#path}: ${errnoName(-fd)}`);
     this.#handler = handler;
