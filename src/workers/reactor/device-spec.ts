@@ -49,8 +49,6 @@ export interface NetSpec extends DeviceSettings {
 
 export interface ConsoleSpec extends DeviceSettings {
   readonly name: 'console';
-  /** "terminal": inherited descriptors; "stream": pipes that main puts in place of them. */
-  readonly host: 'terminal' | 'stream';
   /** File descriptors of the host end; 0 and 1 for the command. */
   readonly inputFd: number;
   readonly outputFd: number;
