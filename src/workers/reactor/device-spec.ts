@@ -40,8 +40,16 @@ export interface NetSpec extends DeviceSettings {
   readonly mac: readonly number[];
   readonly backend:
     | { readonly kind: 'user'; readonly hostIp: string; readonly guestIp: string }
-    /** @param tapif name of the tap, or undefined to let the kernel choose; @param fd an inherited tap fd, or undefined */
-    | { readonly kind: 'tap'; readonly tapif: string | undefined; readonly fd: number | undefined };
+    /**
+     * @param tapif name of the tap, or undefined to let the kernel choose; @param fd an inherited tap fd, or undefined;
+     * @param hostIp address to give to the tap, or undefined to leave its configuration alone
+     */
+    | {
+        readonly kind: 'tap';
+        readonly tapif: string | undefined;
+        readonly fd: number | undefined;
+        readonly hostIp: string | undefined;
+      };
   /** Programs run as `script TAPNAME` after the tap is set up and before it goes; undefined = none. */
   readonly script: string | undefined;
   readonly downscript: string | undefined;

@@ -1,0 +1,108 @@
+/** Network cards of a configuration: modes, addresses, and what excludes what. */
+import { ConfigError } from '../util/errors.js';
+import { type Features, hasFeature } from '../virtio/core/features.js';
+import type { DeviceSettings, NetSpec } from '../workers/reactor/device-spec.js';
+import { type DeviceType, deviceType } from './device-table.js';
+import type { PmmCommonDeviceOptions, PmmNetOptions } from './options.js';
+
+export const DEFAULT_GUEST_IP = '192.168.33.15';
+export const DEFAULT_HOST_IP = '192.168.33.1';
+/** 02:15:15:15:15:15; the number of the card is added to the last byte. */
+const DEFAULT_MAC = [0x02, 0x15, 0x15, 0x15, 0x15, 0x15];
+/** Linux IFNAMSIZ without the NUL. */
+const MAX_IFNAME = 15;
+
+type Settings = (options: PmmCommonDeviceOptions, type: DeviceType) => DeviceSettings;
+
+/** Checked specifications of all cards, in the order given. Errors: ConfigError. */
+export function netSpecs(nets: readonly PmmNetOptions[], settings: Settings): NetSpec[] {
+  if (nets.filter((net) => (net.mode ?? 'user') === 'user').length > 1) {
+    throw new ConfigError(
+      'more than one --network mode=user: there is one built-in gateway; use mode=tap for the others',
+    );
+  }
+  return nets.map((net, index) => netSpec(net, index, settings));
+}
+
+function netSpec(net: PmmNetOptions, index: number, settings: Settings): NetSpec {
+  const common = settings(net, deviceType('net'));
+  const mode = net.mode ?? 'user';
+  const hostIp = ipv4('host_ip', net.hostIp ?? DEFAULT_HOST_IP);
+  const guestIp = ipv4('guest_ip', net.guestIp ?? DEFAULT_GUEST_IP);
+  if (hostIp === guestIp)
+    throw new ConfigError(`--network host_ip and guest_ip are both ${hostIp}; they must differ`);
+  if (mode === 'user') checkUserMode(net, common.features);
+  return {
+    name: 'net',
+    ...common,
+    mac: net.mac === undefined ? defaultMac(index) : macBytes(net.mac),
+    backend: mode === 'user' ? { kind: 'user', hostIp, guestIp } : tapBackend(net, hostIp),
+    script: net.script,
+    downscript: net.downscript,
+  };
+}
+
+/** As the original: only a tap without a name and without a script is configured by us. */
+function tapBackend(net: PmmNetOptions, hostIp: string): NetSpec['backend'] {
+  const { tapif, fd } = net;
+  if (tapif !== undefined && !tapif.startsWith('/') && (tapif === '' || tapif.length > MAX_IFNAME)) {
+    throw new ConfigError(`--network tapif=${tapif}: an interface name has 1 ... ${MAX_IFNAME} characters`);
+  }
+  if (fd !== undefined && (!Number.isInteger(fd) || fd < 1)) {
+    throw new ConfigError(`--network fd=${fd}: the number of an open descriptor is expected`);
+  }
+  const ours = tapif === undefined && fd === undefined && net.script === undefined;
+  return { kind: 'tap', tapif, fd, hostIp: ours ? hostIp : undefined };
+}
+
+function checkUserMode(net: PmmNetOptions, features: Features | undefined): void {
+  for (const [key, value] of Object.entries({
+    tapif: net.tapif,
+    fd: net.fd,
+    script: net.script,
+    downscript: net.downscript,
+  })) {
+    if (value !== undefined) {
+      throw new ConfigError(`--network ${key}=${value} is about a tap; it does not go with mode=user`);
+    }
+  }
+  if (features === undefined) return;
+  const tapOnly = deviceType('net').features.find((each) => each.tapOnly && hasFeature(features, each.bit));
+  if (tapOnly !== undefined) {
+    throw new ConfigError(
+      `--features net: ${tapOnly.name} needs a tap; it does not go with --network mode=user`,
+    );
+  }
+}
+
+function defaultMac(index: number): number[] {
+  return DEFAULT_MAC.map((byte, place) => (place === 5 ? (byte + index) & 0xff : byte));
+}
+
+function macBytes(text: string): number[] {
+  const bytes = text
+    .split(':')
+    .map((part) => (/^[0-9a-fA-F]{1,2}$/.test(part) ? Number.parseInt(part, 16) : -1));
+  if (bytes.length !== 6 || bytes.includes(-1)) {
+    throw new ConfigError(`--network guest_mac=${text} is not a MAC address such as 02:15:15:15:15:15`);
+  }
+  if (bytes.every((byte) => byte === 0) || ((bytes[0] as number) & 1) !== 0) {
+    throw new ConfigError(
+      `--network guest_mac=${text} cannot belong to a card: all zero, or a group address (first byte odd)`,
+    );
+  }
+  return bytes;
+}
+
+/** "02:15:15:15:15:15". */
+export function macText(mac: readonly number[]): string {
+  return mac.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
+
+function ipv4(key: string, text: string): string {
+  const parts = text.split('.').map((part) => (/^(0|[1-9][0-9]{0,2})$/.test(part) ? Number(part) : 256));
+  if (parts.length !== 4 || parts.some((part) => part > 255)) {
+    throw new ConfigError(`--network ${key}=${text} is not an IPv4 address such as 192.168.33.15`);
+  }
+  return text;
+}
