@@ -46,6 +46,7 @@ interface Timer {
 export class Reactor implements EventLoop {
   /** An eventfd; writing 1 makes the loop look at its stop condition and mailboxes. Any thread may write it. */
   readonly wakeFd: number;
+  readonly #ownsWakeFd: boolean;
   readonly #epoll = new Epoll();
   readonly #handlers: (FdHandler | undefined)[] = [undefined];
   readonly #free: number[] = [];
@@ -58,9 +59,10 @@ export class Reactor implements EventLoop {
   #policy: PollPolicy | undefined;
   #onWake: (() => void) | undefined;
 
-  /** @param wakeFd an eventfd made elsewhere, or none to make one */
+  /** @param wakeFd an eventfd made elsewhere, whose maker closes it (others may still write it); or none to make one */
   constructor(wakeFd?: number) {
     this.wakeFd = wakeFd ?? eventfd();
+    this.#ownsWakeFd = wakeFd === undefined;
     must(this.#epoll.add(this.wakeFd, EPOLLIN, WAKE_TOKEN), 'epoll_ctl');
   }
 
@@ -142,7 +144,7 @@ export class Reactor implements EventLoop {
   /** Closes the epoll fd. Watched fds belong to their owners. */
   close(): void {
     this.#epoll.close();
-    close(this.wakeFd);
+    if (this.#ownsWakeFd) close(this.wakeFd);
   }
 
   /** Polls memory as the policy says. @returns true if the loop must not sleep now */

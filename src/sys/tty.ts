@@ -6,7 +6,7 @@
  * hook can restore.
  */
 import { fstatSync } from 'node:fs';
-import { EBADF, EINVAL } from '../abi/errno.js';
+import { EBADF, EINVAL, EIO } from '../abi/errno.js';
 import {
   F_GETFL,
   O_CLOEXEC,
@@ -31,6 +31,7 @@ import { NativeBuffer } from './map.js';
 const cIsatty = declare('int isatty(int fd)');
 const cTcgetattr = declare('int tcgetattr(int fd, uintptr_t termios)');
 const cTcsetattr = declare('int tcsetattr(int fd, int action, uintptr_t termios)');
+const cDup2 = declare('int dup2(int from, int to)');
 const cCfmakeraw = declare('void cfmakeraw(uintptr_t termios)');
 const cSigmask = declare('int pthread_sigmask(int how, uintptr_t set, uintptr_t old)');
 const cPosixOpenpt = declare('int posix_openpt(int flags)');
@@ -38,9 +39,25 @@ const cGrantpt = declare('int grantpt(int fd)');
 const cUnlockpt = declare('int unlockpt(int fd)');
 const cPtsname = declare('int ptsname_r(int fd, void *buf, size_t bytes)');
 
+const probe = new NativeBuffer(TERMIOS_BYTES);
+
 /** True if `fd` is open on a terminal. */
 export function isTerminal(fd: number): boolean {
   return cIsatty(fd) === 1;
+}
+
+/**
+ * Puts `/dev/null` in place of those of fds 0 ... 2 whose terminal has been closed. At exit Node puts the settings of
+ * its terminals back and aborts (SIGABRT) when that fails with EIO; it leaves alone an fd that is another file by then.
+ */
+export function detachLostTerminals(): void {
+  for (let fd = 0; fd <= 2; fd++) {
+    if (status(cTcgetattr(fd, probe.address)) !== -EIO) continue;
+    const nowhere = open('/dev/null', O_RDWR);
+    if (nowhere < 0) return;
+    cDup2(nowhere, fd);
+    close(nowhere);
+  }
 }
 
 const SAVED_OFF = 0;

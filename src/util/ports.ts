@@ -33,6 +33,38 @@ export interface EventLoop {
   nowUs(): number;
 }
 
+/** Gets the results of calls made through a {@link BlockingLane}. Thread: reactor. */
+export interface BlockingHandler {
+  /**
+   * One call has ended. @param token as given with the call
+   * @param result what the system call returned, >= 0 or -errno
+   */
+  onDone(token: number, result: number): void;
+}
+
+/**
+ * System calls that may take long, made on another thread so that the reactor never waits for a disk. Calls of all
+ * lanes are made one after the other, in the order given. Nothing named in a call (the fd, the iovecs, the memory they
+ * point to) may be closed, unmapped or changed before its `onDone`. Thread: reactor. Hot path: allocates nothing.
+ */
+export interface BlockingLane {
+  fsync(fd: number, token: number): void;
+  fdatasync(fd: number, token: number): void;
+  /** @param iov address of `count` iovecs @param offset file offset in bytes, 0 ... 2^53 - 1 */
+  preadv(fd: number, iov: number, count: number, offset: number, token: number): void;
+  /** As {@link preadv}. */
+  pwritev(fd: number, iov: number, count: number, offset: number, token: number): void;
+  /** Calls given and not yet answered. */
+  readonly pending: number;
+  /** No result is delivered any more. Calls already given are still made, unless the whole service ends first. */
+  close(): void;
+}
+
+/** Where lanes come from. Thread: reactor. */
+export interface BlockingCalls {
+  lane(handler: BlockingHandler): BlockingLane;
+}
+
 /** Where diagnostics go. Implementations limit the rate; text is built only by callers off the hot path. */
 export interface Log {
   info(text: string): void;

@@ -1,0 +1,72 @@
+// The child process of the shutdown tests: node program.js ENDING [BEHAVIOUR]. Raw terminal (if there is one), one
+// worker, "ready" on stdout, then the ending.
+import { pipe } from '#lkvm/sys/fd.js';
+import { must } from '#lkvm/sys/libc.js';
+import { isTerminal, RawMode } from '#lkvm/sys/tty.js';
+import { shutdownGuard } from '#lkvm/workers/guard.js';
+import { WorkerThread } from '#lkvm/workers/host.js';
+import { onTerminationSignal } from '#lkvm/workers/signals.js';
+import type { WorkerSpec } from './worker.js';
+
+const [ending = '', behaviour = 'obedient'] = process.argv.slice(2);
+
+if (isTerminal(0)) {
+  const mode = RawMode.save(0);
+  if (typeof mode === 'number') throw new Error(`RawMode.save: ${mode}`);
+  must(mode.enter(true), 'tcsetattr');
+  shutdownGuard.onExit(() => mode.restore());
+}
+
+const ends = pipe();
+if (typeof ends === 'number') throw new Error(`pipe: ${ends}`);
+const data: WorkerSpec = { behaviour: behaviour as WorkerSpec['behaviour'], pipe: ends[0] };
+const thread = new WorkerThread({
+  name: 'test',
+  entry: new URL('./worker.js', import.meta.url),
+  data,
+  wake: 'fd',
+  owner: {
+    onMessage: () => {
+      console.log('ready');
+      end();
+    },
+    onEnd: ({ error }) => {
+      if (error === undefined) return;
+      console.error(error.message);
+      process.exitCode = error.exitCode;
+    },
+  },
+  guard: shutdownGuard,
+});
+
+if (ending === 'signal') onTerminationSignal(() => thread.requestStop());
+// Before the worker runs: it must not go to sleep after the exit hook has looked at it.
+if (ending === 'exit-at-once') process.exit(4);
+
+function end(): void {
+  switch (ending) {
+    case 'exit':
+      process.exit(3);
+      break;
+    case 'throw':
+      throw new Error('thrown in main');
+    case 'reject':
+      void Promise.reject(new Error('rejected in main'));
+      break;
+    case 'worker-throw':
+      thread.post('throw');
+      break;
+    case 'loop-end':
+      thread.unref();
+      break;
+    case 'stop':
+      void thread.stop().then(() => console.log('stopped'));
+      break;
+    case 'stuck':
+      void thread.stop(50).catch((error: { code: string }) => {
+        console.log(error.code);
+        process.exit(1);
+      });
+      break;
+  }
+}
