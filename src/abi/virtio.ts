@@ -40,6 +40,13 @@ export const VIRTIO_NET_S_LINK_UP = 1;
 // Console device, section 5.3.3
 export const VIRTIO_CONSOLE_F_SIZE = 0;
 export const VIRTIO_CONSOLE_F_MULTIPORT = 1;
+export const VIRTIO_CONSOLE_F_EMERG_WRITE = 2;
+// struct virtio_console_config, section 5.3.4: offsets and size in bytes
+export const VIRTIO_CONSOLE_COLS_OFF = 0;
+export const VIRTIO_CONSOLE_ROWS_OFF = 2;
+export const VIRTIO_CONSOLE_MAX_NR_PORTS_OFF = 4;
+export const VIRTIO_CONSOLE_EMERG_WR_OFF = 8;
+export const VIRTIO_CONSOLE_CONFIG_BYTES = 12;
 
 // 9P transport device: <linux/virtio_9p.h>
 export const VIRTIO_9P_MOUNT_TAG = 0;

@@ -73,6 +73,12 @@ export class IovArray {
     this.#staged = 0;
   }
 
+  /** True if `entries` more buffers of `bytes` bytes in total can be added. */
+  hasRoom(entries: number, bytes: number): boolean {
+    if (this.count + entries > this.capacity) return false;
+    return !this.#word || this.#staged + bytes <= this.#staging.length;
+  }
+
   /**
    * Appends a buffer that has been translated already.
    * @param chunkIndex, offset as left by {@link GuestMemory.translate}

@@ -7,20 +7,13 @@
  */
 import { EAGAIN, EINTR } from '../../../abi/errno.js';
 import { VIRTIO_ID_ENTROPY } from '../../../abi/virtio.js';
-import type { IovArray } from '../../../memory/iov-array.js';
-import {
-  COUNTER_BYTES,
-  COUNTER_FAULTS,
-  COUNTER_REQUESTS,
-  type Counters,
-  count,
-} from '../../../util/counters.js';
+import { COUNTER_BYTES, COUNTER_REQUESTS, type Counters, count } from '../../../util/counters.js';
 import { f64At, i32At } from '../../../util/typed.js';
 import type { ActiveDevice, VirtioDevice } from '../../core/device.js';
 import { type Features, NO_FEATURES } from '../../core/features.js';
-import { DescChain } from '../../queue/desc-chain.js';
-import { CHAIN_EMPTY, CHAIN_OK, type VirtQueue } from '../../queue/virt-queue.js';
+import { CHAIN_EMPTY, CHAIN_OK } from '../../queue/virt-queue.js';
 import { IovCache } from '../iov-cache.js';
+import { QueueEnd } from '../queue-end.js';
 import type { EntropySource } from './backend.js';
 
 /** Bytes per call of the source: some 0.2 ms of work. */
@@ -43,22 +36,15 @@ export interface RngOptions {
 
 /** Everything that exists while a driver runs. */
 class RngRun {
-  readonly active: ActiveDevice;
-  readonly queue: VirtQueue;
-  readonly chain: DescChain;
-  readonly iov: IovArray;
+  readonly end: QueueEnd;
   /** A chain was popped and is not yet full. */
   open = false;
   /** Descriptor being filled, and bytes done in it. */
   desc = 0;
   done = 0;
-  faultsSeen = 0;
 
-  constructor(active: ActiveDevice, queue: VirtQueue, iov: IovArray) {
-    this.active = active;
-    this.queue = queue;
-    this.chain = new DescChain(queue.size);
-    this.iov = iov;
+  constructor(end: QueueEnd) {
+    this.end = end;
   }
 }
 
@@ -84,7 +70,8 @@ export class RngDevice implements VirtioDevice {
 
   activate(active: ActiveDevice): void {
     const queue = active.queues[QUEUE];
-    if (queue !== undefined) this.#run = new RngRun(active, queue, this.#iov.take(active.memory));
+    if (queue === undefined) return;
+    this.#run = new RngRun(new QueueEnd(active, queue, this.#iov.take(active.memory), this.counters));
   }
 
   reset(): void {
@@ -109,7 +96,7 @@ export class RngDevice implements VirtioDevice {
 
   /** @returns true if the budget ran out */
   #drain(run: RngRun): boolean {
-    const { queue } = run;
+    const { queue, chain } = run.end;
     let left = BUDGET;
     let bytes = BUDGET_BYTES;
     let status = CHAIN_OK;
@@ -118,33 +105,37 @@ export class RngDevice implements VirtioDevice {
       queue.disableKicks();
       while (left > 0 && bytes > 0) {
         if (!run.open) {
-          status = queue.pop(run.chain);
+          status = queue.pop(chain);
           if (status !== CHAIN_OK) break;
           run.open = true;
-          run.desc = run.chain.readableCount;
+          run.desc = chain.readableCount;
           run.done = 0;
         }
         left--;
         const n = this.#fillPiece(run, bytes);
-        if (n < 0) return this.#publish(run, false); // the source calls back
+        if (n < 0) {
+          run.end.settle();
+          return false; // the source calls back
+        }
         bytes -= n;
-        if (run.desc < run.chain.count) continue;
+        if (run.desc < chain.count) continue;
         run.open = false;
-        this.#complete(run);
+        this.#complete(run.end);
       }
       if (status < 0) {
-        this.#publish(run, false);
-        run.active.notifier.driverFault(QUEUE, status);
+        run.end.fault(status);
         return false;
       }
       queue.publish();
     } while (left > 0 && bytes > 0 && status === CHAIN_EMPTY && queue.enableKicks());
-    return this.#publish(run, left <= 0 || bytes <= 0);
+    run.end.settle();
+    return left <= 0 || bytes <= 0;
   }
 
   /** Fills the next bytes of the open chain. @returns bytes filled, 0 at a descriptor's end, or -EAGAIN */
   #fillPiece(run: RngRun, limit: number): number {
-    const { chain, iov, desc } = run;
+    const { chain, iov } = run.end;
+    const { desc } = run;
     if (desc === chain.count) return 0; // nothing to write to at all
     const rest = f64At(chain.length, desc) - run.done;
     const bytes = Math.min(rest, PIECE_BYTES, limit);
@@ -166,24 +157,14 @@ export class RngDevice implements VirtioDevice {
     return n;
   }
 
-  #complete(run: RngRun): void {
-    const written = run.chain.writableBytes;
-    run.queue.push(run.chain.head, written);
+  #complete(end: QueueEnd): void {
+    const written = end.chain.writableBytes;
     if (written === 0) {
-      count(this.counters, COUNTER_FAULTS, 1);
+      end.refuse();
       return;
     }
+    end.queue.push(end.chain.head, written);
     count(this.counters, COUNTER_REQUESTS, 1);
     count(this.counters, COUNTER_BYTES, written);
-  }
-
-  #publish(run: RngRun, more: boolean): boolean {
-    const { queue } = run;
-    queue.publish();
-    const faults = queue.dataFaults - run.faultsSeen;
-    run.faultsSeen = queue.dataFaults;
-    count(this.counters, COUNTER_FAULTS, faults);
-    if (queue.needsInterrupt()) run.active.notifier.usedBuffers(QUEUE);
-    return more;
   }
 }

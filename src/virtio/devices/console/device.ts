@@ -1,0 +1,226 @@
+/**
+ * Console device with one port. Spec: virtio 1.2 section 5.3.
+ *
+ * Receive queue: chains are taken as the driver posts them and filled as input comes, several per read. Transmit queue:
+ * chains are gathered and written when the host takes them; until then they stay uncompleted, and the driver waits.
+ */
+import {
+  VIRTIO_CONSOLE_F_EMERG_WRITE,
+  VIRTIO_CONSOLE_F_MULTIPORT,
+  VIRTIO_CONSOLE_F_SIZE,
+  VIRTIO_ID_CONSOLE,
+} from '../../../abi/virtio.js';
+import {
+  COUNTER_BYTES,
+  COUNTER_DROPPED,
+  COUNTER_REQUESTS,
+  type Counters,
+  count,
+} from '../../../util/counters.js';
+import { ConfigError } from '../../../util/errors.js';
+import { at } from '../../../util/typed.js';
+import type { ActiveDevice, VirtioDevice } from '../../core/device.js';
+import { type Features, hasFeature, NO_FEATURES } from '../../core/features.js';
+import { CHAIN_EMPTY } from '../../queue/virt-queue.js';
+import { IovCache } from '../iov-cache.js';
+import { QueueEnd } from '../queue-end.js';
+import { RxBuffers } from '../rx-buffers.js';
+import type { ConsoleBackend, ConsoleListener } from './backend.js';
+import { TX_BATCH_BYTES, TxBatch } from './tx-batch.js';
+import { consoleConfig, setConsoleSize } from './wire.js';
+
+const RX = 0;
+const TX = 1;
+/** Batches or reads per round. */
+const BUDGET = 16;
+/** A receive buffer beyond this is not used up by one line of input anyway. */
+const RX_CHAIN_BYTES = 0x1000;
+/** Entries of a list: enough for a full queue, and below the kernel's limit of 1024 with room for more. */
+const MAX_ENTRIES = 512;
+
+export interface ConsoleOptions {
+  readonly backend: ConsoleBackend;
+  readonly counters: Counters;
+  /** Largest sizes of the receive and the transmit queue. */
+  readonly queueSizes: readonly number[];
+  /** Size of the terminal in characters; default 80 x 24. */
+  readonly cols?: number;
+  readonly rows?: number;
+  /** Features offered instead of none. Possible: SIZE, and ring features. */
+  readonly features?: Features | undefined;
+}
+
+class ConsoleRun {
+  readonly active: ActiveDevice;
+  readonly rx: QueueEnd | undefined;
+  readonly buffers: RxBuffers | undefined;
+  readonly tx: QueueEnd | undefined;
+  readonly batch: TxBatch | undefined;
+
+  constructor(active: ActiveDevice, rx: QueueEnd | undefined, tx: QueueEnd | undefined) {
+    this.active = active;
+    this.rx = rx;
+    this.buffers = rx === undefined ? undefined : new RxBuffers(rx, RX_CHAIN_BYTES);
+    this.tx = tx;
+    this.batch = tx === undefined ? undefined : new TxBatch(tx);
+  }
+}
+
+/** See the file's head. Thread: reactor. */
+export class ConsoleDevice implements VirtioDevice, ConsoleListener {
+  readonly deviceId = VIRTIO_ID_CONSOLE;
+  readonly name = 'console';
+  readonly features: Features;
+  readonly queueMaxSizes: readonly number[];
+  readonly config: Uint8Array;
+  readonly counters: Counters;
+  readonly #backend: ConsoleBackend;
+  readonly #rxIov: IovCache;
+  readonly #txIov: IovCache;
+  #run: ConsoleRun | undefined;
+
+  /** Errors: ConfigError if `features` has something this device cannot do. */
+  constructor(options: ConsoleOptions) {
+    this.features = options.features ?? NO_FEATURES;
+    if (
+      hasFeature(this.features, VIRTIO_CONSOLE_F_MULTIPORT) ||
+      hasFeature(this.features, VIRTIO_CONSOLE_F_EMERG_WRITE)
+    ) {
+      throw new ConfigError('the console device has one port and no emergency write; allowed features: SIZE');
+    }
+    this.queueMaxSizes = options.queueSizes;
+    this.config = consoleConfig(options.cols ?? 80, options.rows ?? 24);
+    this.counters = options.counters;
+    this.#backend = options.backend;
+    const rxEntries = Math.min(MAX_ENTRIES, 2 * at(options.queueSizes, RX));
+    this.#rxIov = new IovCache(rxEntries, rxEntries * RX_CHAIN_BYTES);
+    this.#txIov = new IovCache(Math.min(MAX_ENTRIES, at(options.queueSizes, TX)), TX_BATCH_BYTES);
+    this.#backend.setListener(this);
+  }
+
+  activate(active: ActiveDevice): void {
+    const { memory } = active;
+    const rx = active.queues[RX];
+    const tx = active.queues[TX];
+    this.#run = new ConsoleRun(
+      active,
+      rx === undefined ? undefined : new QueueEnd(active, rx, this.#rxIov.take(memory), this.counters),
+      tx === undefined ? undefined : new QueueEnd(active, tx, this.#txIov.take(memory), this.counters),
+    );
+  }
+
+  reset(): void {
+    this.#run = undefined;
+    this.#backend.stop();
+  }
+
+  close(): void {
+    this.#backend.close();
+  }
+
+  /** The host's window has a new size. Told to the driver if it negotiated SIZE. */
+  resize(cols: number, rows: number): void {
+    setConsoleSize(this.config, cols, rows);
+    const active = this.#run?.active;
+    if (active !== undefined && hasFeature(active.features, VIRTIO_CONSOLE_F_SIZE)) {
+      active.notifier.configChanged();
+    }
+  }
+
+  processQueue(queueIndex: number): boolean {
+    if (queueIndex === RX) return this.#receive();
+    if (queueIndex === TX) return this.#transmit();
+    return false;
+  }
+
+  inputReady(): boolean {
+    return this.#receive();
+  }
+
+  outputReady(): boolean {
+    return this.#transmit();
+  }
+
+  /** @returns true if the budget ran out */
+  #receive(): boolean {
+    const end = this.#run?.rx;
+    const buffers = this.#run?.buffers;
+    if (end === undefined || buffers === undefined) return false;
+    const { queue } = end;
+    for (let budget = BUDGET; budget > 0; budget--) {
+      queue.disableKicks();
+      const status = buffers.take();
+      if (status < 0) {
+        end.fault(status);
+        return false;
+      }
+      if (buffers.chains > 0) {
+        if (this.#readInto(end, buffers)) continue;
+        // No input. With buffers in hand no kick is wanted: more are looked for when input comes.
+        end.settle();
+        return false;
+      }
+      queue.publish();
+      if (status === CHAIN_EMPTY && !queue.enableKicks()) {
+        end.settle();
+        return false;
+      }
+    }
+    end.settle();
+    return true;
+  }
+
+  /** @returns false if there is no input */
+  #readInto(end: QueueEnd, buffers: RxBuffers): boolean {
+    const n = this.#backend.read(end.iov, buffers.first, buffers.bytes);
+    if (n === 0) return false;
+    end.iov.commit(n, buffers.first);
+    count(this.counters, COUNTER_REQUESTS, buffers.chainsFor(n));
+    count(this.counters, COUNTER_BYTES, n);
+    buffers.deliver(n);
+    return true;
+  }
+
+  /** @returns true if the budget ran out */
+  #transmit(): boolean {
+    const end = this.#run?.tx;
+    const batch = this.#run?.batch;
+    if (end === undefined || batch === undefined) return false;
+    const { queue } = end;
+    for (let budget = BUDGET; budget > 0; budget--) {
+      // What the host did not take last time; then it calls again when it does.
+      if (!this.#writeBatch(end, batch)) return false;
+      queue.disableKicks();
+      const status = batch.fill();
+      const taken = this.#writeBatch(end, batch);
+      if (status < 0) {
+        end.fault(status);
+        return false;
+      }
+      if (!taken) return false;
+      queue.publish();
+      if (status === CHAIN_EMPTY && !queue.enableKicks()) {
+        end.settle();
+        return false;
+      }
+    }
+    end.settle();
+    return true;
+  }
+
+  /** Writes what the batch still holds. @returns false if the host does not take it now; settled then */
+  #writeBatch(end: QueueEnd, batch: TxBatch): boolean {
+    while (batch.pending > 0) {
+      const n = this.#backend.write(end.iov, batch.written);
+      if (n === 0) {
+        end.settle();
+        return false;
+      }
+      if (n > 0) count(this.counters, COUNTER_BYTES, n);
+      else count(this.counters, COUNTER_DROPPED, -n);
+      count(this.counters, COUNTER_REQUESTS, batch.advance(Math.abs(n)));
+    }
+    count(this.counters, COUNTER_REQUESTS, batch.advance(0)); // chains without any byte
+    return true;
+  }
+}
