@@ -9,7 +9,7 @@
  * Thread: build one GuestMemory per worker from the same region records; unmap only after the worker has exited.
  */
 import { viewOf } from '../sys/libc.js';
-import { InvariantError } from '../util/errors.js';
+import { InvariantError, invariant } from '../util/errors.js';
 
 /** Memory that tolerates any access: RAM, memfd, file, ivshmem. */
 export const ACCESS_DIRECT = 0;
@@ -25,6 +25,7 @@ export interface RegionRecord {
   readonly bytes: number;
 }
 
+const PAGE = 4096;
 const CHUNK_STEP = 0x4000_0000; // 1 GiB between the starts of two views
 const CHUNK_BYTES = 0x8000_0000; // 2 GiB each: they overlap, so any range up to 1 GiB lies inside one view
 
@@ -63,10 +64,22 @@ export class GuestMemory {
   /** Result of the last successful {@link translate}: byte offset of the range in `chunk`. */
   offset = 0;
 
-  /** @param regions at least one; sorted by gpa, not overlapping */
+  /**
+   * @param regions at least one; sorted by gpa, not overlapping; gpa, hva and length multiples of 4096
+   * @param access ACCESS_DIRECT or ACCESS_WORD
+   * Errors: InvariantError if the regions are not like that: whoever makes a pool has checked the user's values.
+   */
   constructor(regions: readonly RegionRecord[], access = ACCESS_DIRECT) {
     const chunks: MemoryChunk[] = [];
+    let end = 0;
     for (const region of regions) {
+      // Views that start on a page make every element access naturally aligned, for the driver and for us.
+      const aligned = ((region.gpa % PAGE) | (region.hva % PAGE) | (region.bytes % PAGE)) === 0;
+      invariant(
+        aligned && region.bytes > 0 && region.gpa >= end,
+        'regions are whole pages, sorted, and do not overlap',
+      );
+      end = region.gpa + region.bytes;
       this.#firstChunk.push(chunks.length);
       for (let start = 0; start === 0 || start + CHUNK_STEP < region.bytes; start += CHUNK_STEP) {
         const bytes = Math.min(CHUNK_BYTES, region.bytes - start);
@@ -86,10 +99,18 @@ export class GuestMemory {
    *
    * @param gpa 0 ... 2^53 - 1
    * @param bytes 0 ... 2^32 - 1; a range of 0 bytes is fine anywhere inside or at the end of a region
-   * @returns true if the whole range lies in one region (and is at most 1 GiB long, which always is)
+   * @returns true if the whole range lies in one region; a range of more than 1 GiB may be refused in a region of more
+   *   than 2 GiB
    * Hot path: allocates nothing, does not throw.
    */
   translate(gpa: number, bytes: number): boolean {
+    // Most ranges lie in the same window as the one before.
+    const last = this.chunk;
+    const inLast = gpa - last.gpa;
+    if (inLast >= 0 && inLast + bytes <= last.bytes) {
+      this.offset = inLast;
+      return true;
+    }
     const regions = this.regions;
     for (let i = 0; i < regions.length; i++) {
       const region = regions[i] as RegionRecord;

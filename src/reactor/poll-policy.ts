@@ -7,9 +7,9 @@
 export interface PollPolicy {
   /** Longest sleep in microseconds, -1 for no limit of its own. */
   readonly sleepUs: number;
-  /** Something was found at time `nowUs`. */
+  /** Something was found, or an event came, at time `nowUs`. */
   active(nowUs: number): void;
-  /** Nothing to do. @returns true to poll for a while, false to sleep at once */
+  /** Nothing to do at `nowUs`. @returns true to poll for a while, false to sleep at once */
   begin(nowUs: number): boolean;
   /** Still nothing. @returns true to go on polling */
   proceed(nowUs: number): boolean;
@@ -56,51 +56,55 @@ export class SpinPoll implements PollPolicy {
 }
 
 const MIN_BUDGET_US = 5;
-const MAX_BUDGET_US = 100;
+const FIRST_BUDGET_US = 50;
+const MAX_BUDGET_US = 200;
 /** A gap this long between two looks means that somebody else had our processor. */
 const PREEMPTED_US = 300;
 /** After being preempted, no polling for this long. */
 const BACK_OFF_US = 20_000;
 
 /**
- * `adaptive`: after work, poll for a short time; the time grows while polling finds work and shrinks while it does not.
- * When the machine is loaded (we lose the processor while polling), sleep at once for a while: a spinner on a busy
- * processor costs everybody whole time slices.
+ * `adaptive`: when work runs out, poll for a short time, the *budget*, before sleeping. The budget doubles when work comes
+ * soon after we gave up (a little more polling would have caught it), and halves when it comes so late that no polling
+ * would have helped. When the machine is loaded (we lose the processor while polling), sleep at once for a while: a
+ * spinner on a busy processor costs everybody whole time slices.
  */
 export class AdaptivePoll implements PollPolicy {
   readonly sleepUs = -1;
-  #budgetUs = MAX_BUDGET_US / 2;
-  #deadlineUs = 0;
+  #budgetUs = FIRST_BUDGET_US;
+  #idle = true;
+  #idleSinceUs = Number.NEGATIVE_INFINITY;
   #lastLookUs = 0;
-  #lastWorkUs = Number.NEGATIVE_INFINITY;
   #quietUntilUs = 0;
-  #polling = false;
+
+  /** How long it would poll now, in microseconds. */
+  get budgetUs(): number {
+    return this.#budgetUs;
+  }
 
   active(nowUs: number): void {
-    this.#lastWorkUs = nowUs;
-    if (this.#polling) this.#budgetUs = Math.min(MAX_BUDGET_US, this.#budgetUs * 2);
-    this.#polling = false;
+    if (!this.#idle) return;
+    this.#idle = false;
+    const gap = nowUs - this.#idleSinceUs;
+    if (gap > MAX_BUDGET_US) this.#budgetUs = Math.max(MIN_BUDGET_US, this.#budgetUs / 2);
+    else if (gap > this.#budgetUs) this.#budgetUs = Math.min(MAX_BUDGET_US, this.#budgetUs * 2);
   }
 
   begin(nowUs: number): boolean {
-    this.#polling = false;
-    if (nowUs < this.#quietUntilUs || nowUs - this.#lastWorkUs > this.#budgetUs) return false;
-    this.#deadlineUs = nowUs + this.#budgetUs;
+    if (!this.#idle) {
+      this.#idle = true;
+      this.#idleSinceUs = nowUs;
+    }
     this.#lastLookUs = nowUs;
-    this.#polling = true;
-    return true;
+    return nowUs >= this.#quietUntilUs && nowUs - this.#idleSinceUs < this.#budgetUs;
   }
 
   proceed(nowUs: number): boolean {
     if (nowUs - this.#lastLookUs > PREEMPTED_US) {
       this.#quietUntilUs = nowUs + BACK_OFF_US;
-      this.#polling = false;
       return false;
     }
     this.#lastLookUs = nowUs;
-    if (nowUs < this.#deadlineUs) return true;
-    this.#budgetUs = Math.max(MIN_BUDGET_US, this.#budgetUs / 2);
-    this.#polling = false;
-    return false;
+    return nowUs - this.#idleSinceUs < this.#budgetUs;
   }
 }

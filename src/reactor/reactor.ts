@@ -3,6 +3,7 @@
  * descriptor watches. It never returns to the JavaScript event loop while it runs; it is stopped through a stop word and
  * a wake-up fd.
  */
+import { EINTR } from '../abi/errno.js';
 import { EPOLLIN } from '../abi/linux.js';
 import { Epoll } from '../sys/epoll.js';
 import { eventfd, eventfdDrain, eventfdSignal } from '../sys/eventfd.js';
@@ -10,7 +11,7 @@ import { close } from '../sys/fd.js';
 import { must } from '../sys/libc.js';
 import type { EventLoop, FdHandler, TimerHandler, Watch } from '../util/ports.js';
 import { at } from '../util/typed.js';
-import type { PollPolicy } from './poll-policy.js';
+import { NoPoll, type PollPolicy } from './poll-policy.js';
 
 /** Work found by looking at memory instead of by an event. Thread: reactor. */
 export interface Pollable {
@@ -25,9 +26,12 @@ export interface Pollable {
   disarm(): void;
   /** End of a round: send what was collected (at most one signal). */
   flush(): void;
-  /** Called about every 100 ms while asleep. @returns true if it found work whose notification was lost */
+  /**
+   * Called when a sleep of at most 100 ms has ended without any event, unless the policy looks regularly anyway.
+   * @returns true if it found work whose notification was lost
+   */
   scan(): boolean;
-  /** True while a device runs, so that {@link scan} makes sense. */
+  /** True while a device runs, so that {@link scan} makes sense; otherwise the loop sleeps without limit. */
   readonly running: boolean;
 }
 
@@ -56,10 +60,13 @@ export class Reactor implements EventLoop {
   #nextTimer = 1;
   #stopped = false;
   #pollable: Pollable | undefined;
-  #policy: PollPolicy | undefined;
+  #policy: PollPolicy = new NoPoll();
   #onWake: (() => void) | undefined;
 
-  /** @param wakeFd an eventfd made elsewhere, whose maker closes it (others may still write it); or none to make one */
+  /**
+   * @param wakeFd an eventfd made elsewhere, whose maker closes it (others may still write it); or none to make one
+   * Errors: SysError.
+   */
   constructor(wakeFd?: number) {
     this.wakeFd = wakeFd ?? eventfd();
     this.#ownsWakeFd = wakeFd === undefined;
@@ -83,7 +90,7 @@ export class Reactor implements EventLoop {
     const added = this.#epoll.add(fd, events, slot);
     if (added < 0) {
       this.#handlers[slot] = undefined;
-      this.#free.push(slot);
+      this.#retired.push(slot);
       must(added, 'epoll_ctl', `fd ${fd}`);
     }
     return new FdWatch(this.#epoll, fd, events, slot, this.#handlers, this.#retired);
@@ -120,45 +127,45 @@ export class Reactor implements EventLoop {
   }
 
   /**
-   * One round: wait or poll, dispatch, timers, flush.
+   * One round: look at memory; poll or sleep; dispatch events; timers; flush.
    * @param maxWaitUs upper limit of the wait in microseconds, -1 for none
    */
   round(maxWaitUs = -1): void {
     const pollable = this.#pollable;
     let timeout = this.#timeout(maxWaitUs);
-    if (pollable !== undefined && timeout !== 0) {
-      if (this.#pollPhase(pollable, timeout)) timeout = 0;
-      else timeout = this.#sleepLimit(pollable, timeout);
-    }
-    const n = this.#stopped ? 0 : this.#epoll.wait(timeout);
-    if (n > 0) this.#dispatch(n);
-    this.#runTimers();
     if (pollable !== undefined) {
-      if (n === 0 && timeout !== 0) {
-        if (pollable.scan()) this.#policy?.active(this.nowUs());
+      if (pollable.poll()) {
+        pollable.flush();
+        this.#policy.active(this.nowUs());
+        timeout = 0; // serve file descriptors between two bursts
+      } else if (timeout !== 0) {
+        timeout = this.#pollPhase(pollable, timeout) ? 0 : this.#sleepLimit(pollable, timeout);
       }
-      pollable.flush();
     }
+    const n = this.#stopped ? 0 : this.#wait(timeout);
+    if (n > 0) {
+      this.#dispatch(n);
+      this.#policy.active(this.nowUs());
+    } else if (n === 0 && timeout !== 0 && pollable?.running === true && this.#policy.sleepUs < 0) {
+      if (pollable.scan()) this.#policy.active(this.nowUs());
+    }
+    this.#runTimers();
+    pollable?.flush();
   }
 
-  /** Closes the epoll fd. Watched fds belong to their owners. */
+  /** Closes the epoll fd, and the wake-up fd if it was made here. Watched fds belong to their owners. */
   close(): void {
     this.#epoll.close();
     if (this.#ownsWakeFd) close(this.wakeFd);
   }
 
-  /** Polls memory as the policy says. @returns true if the loop must not sleep now */
+  /** Nothing to do: polls memory for as long as the policy says. @returns true if the loop must not sleep now */
   #pollPhase(pollable: Pollable, timeout: number): boolean {
     const policy = this.#policy;
-    if (policy === undefined) return pollable.poll();
-    if (pollable.poll()) {
-      pollable.flush();
-      policy.active(this.nowUs());
-      return true; // serve file descriptors between two bursts
-    }
-    if (!policy.begin(this.nowUs())) return pollable.arm();
+    const start = this.nowUs();
+    if (!policy.begin(start)) return pollable.arm();
     pollable.disarm();
-    const limit = timeout < 0 ? Number.POSITIVE_INFINITY : this.nowUs() + timeout;
+    const limit = timeout < 0 ? Number.POSITIVE_INFINITY : start + timeout;
     for (let turn = 1; ; turn++) {
       if (pollable.poll()) {
         pollable.flush();
@@ -167,21 +174,26 @@ export class Reactor implements EventLoop {
       }
       if (turn % TURNS_PER_EPOLL !== 0) continue;
       const now = this.nowUs();
-      const n = this.#epoll.wait(0);
+      const n = this.#wait(0);
       if (n > 0) {
         this.#dispatch(n);
         pollable.flush();
         policy.active(now);
         return true;
       }
-      if (now >= limit) return true; // a timer is due
-      if (!policy.proceed(now)) break;
+      if (now >= limit || this.#stopped) return true; // a timer is due
+      if (!policy.proceed(now)) return pollable.arm();
     }
-    return pollable.arm();
+  }
+
+  /** @returns number of events; 0 also when a signal interrupted the wait */
+  #wait(timeoutUs: number): number {
+    const n = this.#epoll.wait(timeoutUs);
+    return n === -EINTR ? 0 : must(n, 'epoll_wait');
   }
 
   #sleepLimit(pollable: Pollable, timeout: number): number {
-    let limit = this.#policy?.sleepUs ?? -1;
+    let limit = this.#policy.sleepUs;
     if (limit < 0 && pollable.running) limit = SCAN_US;
     if (limit < 0) return timeout;
     return timeout < 0 ? limit : Math.min(timeout, limit);
@@ -206,13 +218,16 @@ export class Reactor implements EventLoop {
       const handler = at(this.#handlers, token);
       if (handler !== undefined) handler.onReady(this.#epoll.events(i));
     }
+    // Only now: had a handler closed one fd and watched another, the new one would have got the old one's event.
     while (this.#retired.length > 0) this.#free.push(this.#retired.pop() as number);
   }
 
   #runTimers(): void {
+    if (this.#timers.length === 0) return;
+    const now = this.nowUs(); // read once: a timer set by a timer waits for the next round
     while (!this.#stopped) {
       const first = this.#timers[0];
-      if (first === undefined || first.dueUs > this.nowUs()) return;
+      if (first === undefined || first.dueUs > now) return;
       this.#timers.shift();
       first.handler.onTimer();
     }

@@ -1,21 +1,30 @@
 /**
  * A running split virtqueue, device side.
  *
- * The contract is the drain loop:
+ * The contract is one drain per call, within a budget of the caller's choice:
  *
- *     do {
- *       queue.disableKicks();
- *       while ((status = queue.pop(chain)) === CHAIN_OK) { ...; queue.push(chain.head, written); }
- *       queue.publish();
- *     } while (status === CHAIN_EMPTY && queue.enableKicks());
- *     if (queue.needsInterrupt()) notifier.usedBuffers(index);
+ *     queue.disableKicks();
+ *     let status = CHAIN_OK;
+ *     for (let left = BUDGET; left > 0; left--) {
+ *       status = queue.pop(chain);
+ *       if (status !== CHAIN_OK) break;
+ *       ...; queue.push(chain.head, written);
+ *     }
+ *     return finishDrain(queue, status, notifier); // virtio/core/drain.ts: publish, interrupt, kicks, fault
+ *
+ * Never loop on `enableKicks()`: a driver on another processor can make bad chains available as fast as we refuse them.
+ * What is left is reported to the caller, who comes back in the next round.
  *
  * Ring memory belongs to a hostile driver: every field is read once, the copy is checked, the copy is used. Our own
- * positions (`nextAvail`, `nextUsed`) are private; `used.idx` is never read back. A *data fault* (address, length,
- * order) completes the chain with length 0 and the loop goes on; a *structural fault* (head, index jump, next, loop,
- * bad indirect table) is returned as a negative code, and the device must stop.
+ * positions (`nextAvail`, `nextUsed`) and the set of heads in flight are private; `used.idx` is never read back. A
+ * *data fault* (address, length, order) completes the chain with length 0 and the loop goes on; a *structural fault*
+ * (head, index jump, next, loop, bad indirect table) is returned as a negative code, and the device must stop.
  *
- * Spec: virtio 1.2 section 2.7. Thread: the one that made it. Hot path: nothing here allocates or throws.
+ * What a device may rely on, whatever the driver does: at most `size` chains are in flight, and no two of them have the
+ * same head. So tables of requests may be indexed by head.
+ *
+ * Spec: virtio 1.2 section 2.7. Thread: the one that made it. Hot path: nothing here allocates or throws because of the
+ * driver.
  */
 import {
   VIRTQ_AVAIL_F_NO_INTERRUPT,
@@ -49,10 +58,15 @@ export const CHAIN_BAD_INDEX = -2;
 export const CHAIN_LOOP = -3;
 /** Structural: an indirect descriptor that was not negotiated, is nested, has a `next`, or an odd or empty table. */
 export const CHAIN_BAD_INDIRECT = -4;
-// Private results of #walk: the chain is answered with length 0.
-const CHAIN_DATA_FAULT = 2;
+/** Structural: a head was made available again while its chain is still in flight. */
+export const CHAIN_IN_FLIGHT = -5;
 
-const MAX_CHAIN_BYTES = 0xffff_ffff;
+/** Private result of #walk: the chain is answered with length 0. */
+const CHAIN_DATA_FAULT = 2;
+/** Private result of #nextHead: nothing is available. */
+const NO_HEAD = -100;
+
+const DESC_WORDS = VIRTQ_DESC_BYTES / 4;
 /** Above this an address is not exact as a double's integer part any more; such an address is never in memory. */
 const MAX_ADDRESS_HIGH = 0x10_0000;
 
@@ -67,6 +81,8 @@ export function chainFaultText(code: number): string {
       return 'a descriptor chain is longer than the queue size';
     case CHAIN_BAD_INDIRECT:
       return 'an indirect descriptor is not allowed or malformed';
+    case CHAIN_IN_FLIGHT:
+      return 'a head was made available again before it was used';
     default:
       return `fault ${code}`;
   }
@@ -98,15 +114,25 @@ export class VirtQueue {
   readonly #usedRingAt: number;
   readonly #availEventAt: number;
 
+  /** 1 for each head that was popped and not yet pushed. */
+  readonly #busy: Uint8Array;
+  /** Heads in the order they were popped, a ring indexed by `#popped & mask`; for {@link unpop}. */
+  readonly #history: Uint16Array;
+  #popped = 0;
+  /** Heads given back by {@link unpop}, a stack; popped again before the available ring is looked at. */
+  readonly #returned: Uint16Array;
+  #returnedCount = 0;
+
   #nextAvail = 0;
   /** Last `avail.idx` read: entries up to it may be read without loading the index again. */
   #availIdx = 0;
   #nextUsed = 0;
   #published = 0;
-  /** `nextUsed` at the last interrupt decision, for the event index rule. */
-  #lastSignalled = 0;
+  /** Elements published since the last interrupt decision. Not modulo 2^16: a long drain may publish more than that. */
+  #unsignalled = 0;
   #usedFlags = 0;
-  #unsignalled = false;
+  /** `avail.idx` when we last looked, in whichever method. */
+  #lookedIdx = 0;
 
   /** Use `activateQueue`, which has checked everything. */
   constructor(config: QueueConfig, memory: GuestMemory, features: RingFeatures) {
@@ -133,11 +159,28 @@ export class VirtQueue {
     this.#usedIdxAt = (memory.offset + VIRTQ_USED_IDX_OFF) / 2;
     this.#usedRingAt = (memory.offset + VIRTQ_USED_RING_OFF) / 4;
     this.#availEventAt = this.#usedIdxAt + 1 + (size * VIRTQ_USED_ELEM_BYTES) / 2;
+    this.#busy = new Uint8Array(size);
+    this.#history = new Uint16Array(size);
+    this.#returned = new Uint16Array(size);
   }
 
-  /** True if the driver has made something available that was not popped. One load; safe to poll. */
+  /**
+   * True if there is something to pop. One load. Stays true while the device leaves chains in the ring (receive buffers
+   * waiting for data), so to poll for the driver's activity use {@link availMoved}.
+   */
   hasWork(): boolean {
-    return Atomics.load(this.#avail16, this.#availIdxAt) !== this.#nextAvail;
+    return this.#returnedCount !== 0 || Atomics.load(this.#avail16, this.#availIdxAt) !== this.#nextAvail;
+  }
+
+  /**
+   * True if the driver moved `avail.idx` since we last looked at it: here, in `enableKicks`, or in a `pop` that had come
+   * to the end of what was known. One load; for polling.
+   */
+  availMoved(): boolean {
+    const idx = Atomics.load(this.#avail16, this.#availIdxAt);
+    if (idx === this.#lookedIdx) return false;
+    this.#lookedIdx = idx;
+    return true;
   }
 
   /** Chains popped or skipped so far that were not yet pushed can be counted with these two (mod 2^16). */
@@ -156,39 +199,52 @@ export class VirtQueue {
    *   structural fault (stop the device; the head is not consumed)
    */
   pop(chain: DescChain): number {
-    let faults = 0;
-    for (;;) {
-      if (this.#nextAvail === this.#availIdx) {
-        // Acquire: the ring entry and the descriptors were written before avail.idx.
-        const idx = Atomics.load(this.#avail16, this.#availIdxAt);
-        if (idx === this.#nextAvail) return CHAIN_EMPTY;
-        if (((idx - this.#nextAvail) & 0xffff) > this.size) return CHAIN_BAD_AVAIL_IDX;
-        this.#availIdx = idx;
-      }
-      const head = u16At(this.#avail16, this.#availRingAt + (this.#nextAvail & this.#mask));
-      if (head >= this.size) return CHAIN_BAD_INDEX;
+    // A driver that feeds bad chains as fast as they are refused must not hold the thread for ever.
+    for (let faults = 0; faults <= this.size; faults++) {
+      const again = this.#returnedCount !== 0;
+      const head = again ? u16At(this.#returned, this.#returnedCount - 1) : this.#nextHead();
+      if (head < 0) return head === NO_HEAD ? CHAIN_EMPTY : head;
       const status = this.#walk(head, chain);
       if (status < 0) return status;
-      this.#nextAvail = (this.#nextAvail + 1) & 0xffff;
-      if (status === CHAIN_OK) return CHAIN_OK;
+      if (again) {
+        this.#returnedCount--;
+      } else {
+        this.#nextAvail = (this.#nextAvail + 1) & 0xffff;
+        this.#busy[head] = 1;
+      }
+      if (status === CHAIN_OK) {
+        this.#history[this.#popped & this.#mask] = head;
+        this.#popped = (this.#popped + 1) & 0xffff;
+        return CHAIN_OK;
+      }
       this.dataFaults++;
       this.push(head, 0);
-      // A driver that feeds bad chains as fast as they are refused must not hold the thread for ever.
-      if (++faults > this.size) return CHAIN_EMPTY;
     }
+    this.#lookedIdx = this.#nextAvail; // so that enableKicks() and availMoved() say that there is more
+    return CHAIN_EMPTY;
   }
 
-  /** Gives the chain popped last back to the available ring, to be popped again. Nothing may have been pushed for it. */
+  /**
+   * Gives the chain popped last back, to be popped again. May be repeated: the one before it, and so on. Only for chains
+   * that were not pushed; their descriptors are read and checked anew by the next {@link pop}. Errors: InvariantError.
+   */
   unpop(): void {
-    this.#nextAvail = (this.#nextAvail - 1) & 0xffff;
+    this.#popped = (this.#popped - 1) & 0xffff;
+    const head = u16At(this.#history, this.#popped & this.#mask);
+    invariant(this.#busy[head] === 1 && this.#returnedCount < this.size, 'only popped chains are given back');
+    this.#returned[this.#returnedCount] = head;
+    this.#returnedCount++;
   }
 
   /**
    * Writes a used element; the driver sees it after {@link publish}.
    * @param head of a popped chain, each exactly once
    * @param written bytes written to the device-writable part, 0 ... 2^32 - 1
+   * Errors: InvariantError if that chain is not in flight: a bug of the device, whatever the driver did.
    */
   push(head: number, written: number): void {
+    invariant(this.#busy[head] === 1, 'a chain is pushed once');
+    this.#busy[head] = 0;
     const at = this.#usedRingAt + (this.#nextUsed & this.#mask) * 2;
     this.#used32[at] = head;
     this.#used32[at + 1] = written;
@@ -197,9 +253,10 @@ export class VirtQueue {
 
   /** Makes all pushed elements visible with one store of `used.idx`. @returns true if there were any */
   publish(): boolean {
-    if (this.#published === this.#nextUsed) return false;
+    const count = (this.#nextUsed - this.#published) & 0xffff;
+    if (count === 0) return false;
     this.#published = this.#nextUsed;
-    this.#unsignalled = true;
+    this.#unsignalled += count;
     // Release: the elements are visible before the index; sequentially consistent, so that the load of the driver's
     // event word or flags in needsInterrupt() cannot move before it (a plain store may: measured).
     Atomics.store(this.#used16, this.#usedIdxAt, this.#nextUsed);
@@ -208,20 +265,18 @@ export class VirtQueue {
 
   /**
    * Whether the driver wants to hear of what was published since the last call.
-   * Spec: virtio 1.2 section 2.7.7.2; with the event index, the driver's `used_event` lies in the half-open range
-   * [lastSignalled, nextUsed), compared modulo 2^16. Comparing `nextUsed > usedEvent` would be wrong at the wrap.
+   * Spec: virtio 1.2 section 2.7.7.2; with the event index, the driver's `used_event` is one of the positions filled
+   * since the last decision, compared modulo 2^16. Comparing `nextUsed > usedEvent` would be wrong at the wrap.
    */
   needsInterrupt(): boolean {
-    if (!this.#unsignalled) return false;
-    this.#unsignalled = false;
-    const last = this.#lastSignalled;
-    const next = this.#published;
-    this.#lastSignalled = next;
+    const count = this.#unsignalled;
+    if (count === 0) return false;
+    this.#unsignalled = 0;
     if (!this.#eventIdx) {
       return (Atomics.load(this.#avail16, this.#availFlagsAt) & VIRTQ_AVAIL_F_NO_INTERRUPT) === 0;
     }
-    const event = Atomics.load(this.#avail16, this.#usedEventAt);
-    return ((next - event - 1) & 0xffff) < ((next - last) & 0xffff);
+    // A whole turn of the index or more passes every position; its remainder modulo 2^16 may well be 0.
+    return ((this.#published - Atomics.load(this.#avail16, this.#usedEventAt) - 1) & 0xffff) < count;
   }
 
   /** Asks the driver not to kick while we are looking anyway. A hint. */
@@ -233,8 +288,9 @@ export class VirtQueue {
   }
 
   /**
-   * Asks for kicks again, then looks once more.
-   * @returns true if something became available meanwhile: drain again, its kick may never come
+   * Asks for kicks again, then looks once more. Call it when `pop` said CHAIN_EMPTY.
+   * @returns true if something became available meanwhile: drain again soon, its kick may never come. Chains that the
+   *   device knows of and left in the ring do not count.
    */
   enableKicks(): boolean {
     if (this.#eventIdx) {
@@ -243,70 +299,69 @@ export class VirtQueue {
       this.#usedFlags = 0;
       Atomics.store(this.#used16, this.#usedFlagsAt, 0);
     }
-    return this.hasWork();
+    return this.availMoved();
+  }
+
+  /** The next head of the available ring, not consumed. @returns NO_HEAD, or a structural fault */
+  #nextHead(): number {
+    if (this.#nextAvail === this.#availIdx) {
+      // Acquire: the ring entries and the descriptors were written before avail.idx.
+      const idx = Atomics.load(this.#avail16, this.#availIdxAt);
+      this.#lookedIdx = idx;
+      const fresh = (idx - this.#nextAvail) & 0xffff;
+      if (fresh === 0) return NO_HEAD;
+      // The driver cannot have got back more than we published: what is in flight takes room in the ring, too. This
+      // also catches an index that moved backwards.
+      const unpublished = (this.#nextAvail - this.#published) & 0xffff;
+      if (fresh + unpublished > this.size) return CHAIN_BAD_AVAIL_IDX;
+      this.#availIdx = idx;
+    }
+    const head = u16At(this.#avail16, this.#availRingAt + (this.#nextAvail & this.#mask));
+    if (head >= this.size) return CHAIN_BAD_INDEX;
+    return this.#busy[head] === 0 ? head : CHAIN_IN_FLIGHT;
   }
 
   /** Reads a chain once into `chain`, checking everything. One budget of `size` descriptors, indirect ones included. */
   #walk(head: number, chain: DescChain): number {
     chain.head = head;
-    chain.count = 0;
-    chain.readableCount = 0;
-    chain.readableBytes = 0;
-    chain.writableBytes = 0;
+    chain.clear();
     let table = this.#desc32;
     let base = this.#descAt;
     let limit = this.size;
     let index = head;
-    let budget = this.size;
-    let fault = false;
     let indirect = false;
-    for (;;) {
-      if (budget === 0) return CHAIN_LOOP;
-      budget--;
-      const at = base + index * (VIRTQ_DESC_BYTES / 4);
-      const low = u32At(table, at);
-      const high = u32At(table, at + 1);
-      const length = u32At(table, at + 2);
+    let fault = false;
+    for (let budget = this.size; budget > 0; budget--) {
+      const at = base + index * DESC_WORDS;
       const flagsNext = u32At(table, at + 3); // u16 flags, u16 next
       if ((flagsNext & VIRTQ_DESC_F_INDIRECT) !== 0) {
-        const entries = length / VIRTQ_DESC_BYTES;
-        const wrong = !this.#indirect || indirect || (flagsNext & VIRTQ_DESC_F_NEXT) !== 0;
-        if (wrong || !Number.isInteger(entries) || entries === 0) return CHAIN_BAD_INDIRECT;
-        const address = high * 0x1_0000_0000 + low;
-        if (high >= MAX_ADDRESS_HIGH || !this.#memory.translate(address, length)) return CHAIN_DATA_FAULT;
-        if (this.#memory.offset % 4 !== 0) return CHAIN_DATA_FAULT;
-        table = this.#memory.chunk.u32;
-        base = this.#memory.offset / 4;
-        limit = entries;
+        // The pointer to a table is not a descriptor of the chain: it costs no budget.
+        const bytes = u32At(table, at + 2);
+        if (!this.#indirect || indirect || (flagsNext & VIRTQ_DESC_F_NEXT) !== 0) return CHAIN_BAD_INDIRECT;
+        if (bytes === 0 || bytes % VIRTQ_DESC_BYTES !== 0) return CHAIN_BAD_INDIRECT;
+        if (!this.#translate(u32At(table, at), u32At(table, at + 1), bytes)) return CHAIN_DATA_FAULT;
+        const memory = this.#memory;
+        if ((memory.offset & 3) !== 0) return CHAIN_DATA_FAULT;
+        table = memory.chunk.u32;
+        base = memory.offset >>> 2;
+        limit = bytes / VIRTQ_DESC_BYTES;
         index = 0;
         indirect = true;
-        budget++; // the pointer itself does not count
+        budget++;
         continue;
       }
-      if (!this.#append(chain, low, high, length, (flagsNext & VIRTQ_DESC_F_WRITE) !== 0)) fault = true;
-      if ((flagsNext & VIRTQ_DESC_F_NEXT) === 0) break;
+      const bytes = u32At(table, at + 2);
+      if (!this.#translate(u32At(table, at), u32At(table, at + 1), bytes)) fault = true;
+      else if (!chain.add(this.#memory, bytes, (flagsNext & VIRTQ_DESC_F_WRITE) !== 0)) fault = true;
+      if ((flagsNext & VIRTQ_DESC_F_NEXT) === 0) return fault ? CHAIN_DATA_FAULT : CHAIN_OK;
       index = flagsNext >>> 16;
       if (index >= limit) return CHAIN_BAD_INDEX;
     }
-    return fault ? CHAIN_DATA_FAULT : CHAIN_OK;
+    return CHAIN_LOOP;
   }
 
-  /** Adds one descriptor. @returns false on a data fault: order, total length, or a range outside the memory */
-  #append(chain: DescChain, low: number, high: number, length: number, writable: boolean): boolean {
-    const memory = this.#memory;
-    if (high >= MAX_ADDRESS_HIGH || !memory.translate(high * 0x1_0000_0000 + low, length)) return false;
-    const i = chain.count;
-    chain.chunk[i] = memory.chunkIndex;
-    chain.offset[i] = memory.offset;
-    chain.length[i] = length;
-    chain.count = i + 1;
-    if (writable) {
-      chain.writableBytes += length;
-      return chain.readableBytes + chain.writableBytes <= MAX_CHAIN_BYTES;
-    }
-    if (chain.readableCount !== i) return false; // readable after writable
-    chain.readableCount = i + 1;
-    chain.readableBytes += length;
-    return chain.readableBytes <= MAX_CHAIN_BYTES;
+  /** Finds a range whose address is given as on the wire. */
+  #translate(low: number, high: number, bytes: number): boolean {
+    return high < MAX_ADDRESS_HIGH && this.#memory.translate(high * 0x1_0000_0000 + low, bytes);
   }
 }
