@@ -183,6 +183,14 @@ export class VirtQueue {
     return true;
   }
 
+  /**
+   * The driver's `avail.idx` as it is now. For a transport that polls: the index moves when the driver adds buffers,
+   * while {@link hasWork} stays true as long as a device holds buffers back (receive queues).
+   */
+  loadAvailIdx(): number {
+    return Atomics.load(this.#avail16, this.#availIdxAt);
+  }
+
   /** Chains popped or skipped so far that were not yet pushed can be counted with these two (mod 2^16). */
   get nextAvail(): number {
     return this.#nextAvail;
