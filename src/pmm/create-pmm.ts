@@ -1,0 +1,114 @@
+/**
+ * The library's door: a Physical Machine Monitor from options. The command is a thin user of it.
+ *
+ *     await using pmm = await createPmm({ shmem: { address: 0x37000000, bytes: 16 << 20 }, devices: [{ type: 'rng' }] });
+ *     pmm.on('device', ({ name, event }) => console.log(name, event));
+ *     await pmm.exited;
+ *
+ * Thread: main.
+ */
+import { randomInt } from 'node:crypto';
+import type { FileTree } from '../p9/file-tree.js';
+import { type RemoteTreeServer, serveRemoteTree } from '../p9/remote-tree.js';
+import { COUNTER_COUNT } from '../util/counters.js';
+import { fromWire, StartError } from '../util/errors.js';
+import type { Log } from '../util/ports.js';
+import { hvlDeviceTree } from '../virtio/transport/hvl/device-tree.js';
+import { shutdownGuard } from '../workers/guard.js';
+import { WorkerThread } from '../workers/host.js';
+import { buildPmmConfig } from './build-config.js';
+import type { PmmConfig } from './config.js';
+import { ConsoleStream } from './console-stream.js';
+import { pmmLayout } from './memory-map.js';
+import type { PmmMainMessage, PmmReactorData, PmmReactorMessage } from './messages.js';
+import type { PmmOptions } from './options.js';
+import { Pmm } from './pmm.js';
+import { openPool } from './pool.js';
+
+/** What is not part of the configuration. */
+export interface PmmExtras {
+  /** Where diagnostics go; default: nowhere. */
+  readonly log?: Log | undefined;
+  /** Trees of this thread, for shares with `remote: INDEX`. */
+  readonly trees?: readonly FileTree[] | undefined;
+  /** Put the console's host end into `pmm.console` instead of its file descriptors. */
+  readonly consoleStream?: boolean | undefined;
+}
+
+const SILENT: Log = { info: () => undefined, warn: () => undefined };
+
+/**
+ * Checks the options, opens the pool, starts the devices and publishes them. Resolves when a driver can start.
+ * Errors: ConfigError (the options), StartError (the machine); nothing is left half started.
+ */
+export async function createPmm(options: PmmOptions, extras: PmmExtras = {}): Promise<Pmm> {
+  return await startPmm(buildPmmConfig(options), extras);
+}
+
+/** As {@link createPmm}, from a configuration that was checked already. */
+export async function startPmm(config: PmmConfig, extras: PmmExtras = {}): Promise<Pmm> {
+  const log = extras.log ?? SILENT;
+  const layout = pmmLayout(config);
+  const pool = openPool(config, log);
+  const console = extras.consoleStream === true ? new ConsoleStream() : undefined;
+  const counters = new SharedArrayBuffer((layout.slots.length + 1) * COUNTER_COUNT * 8);
+  const pmm = new Pmm({ layout, pool, counters, console, log });
+  const data: PmmReactorData = {
+    config: console === undefined ? config : withConsole(config, console),
+    layout,
+    poolAddress: pool.mapping.address,
+    poolAccess: pool.access,
+    poolFd: pool.handOverFd,
+    fdt: config.withDtb ? hvlDeviceTree(layout) : new Uint8Array(0),
+    epoch: randomInt(1, 2 ** 31),
+    counters,
+  };
+  await startReactor(pmm, data, extras.trees ?? []);
+  return pmm;
+}
+
+function withConsole(config: PmmConfig, console: ConsoleStream): PmmConfig {
+  const { inputFd, outputFd } = console;
+  const devices = config.devices.map((device) =>
+    device.name === 'console' ? { ...device, inputFd, outputFd, escape: 'none' as const } : device,
+  );
+  return { ...config, devices };
+}
+
+/** Starts the worker and waits until the devices are published, or throws what went wrong. */
+async function startReactor(pmm: Pmm, data: PmmReactorData, trees: readonly FileTree[]): Promise<void> {
+  const remotes = new Map<number, RemoteTreeServer>();
+  let ready: () => void = () => undefined;
+  const started = new Promise<void>((resolve) => {
+    ready = resolve;
+  });
+  const thread: WorkerThread = new WorkerThread({
+    name: 'lkvm reactor',
+    entry: new URL('./reactor-entry.js', import.meta.url),
+    data,
+    wake: 'fd',
+    guard: shutdownGuard,
+    owner: {
+      onMessage: (body) => {
+        const message = body as PmmReactorMessage; // posted by reactor-entry.ts only
+        if (message.type === 'ready') {
+          pmm.taps = message.taps;
+          ready();
+        } else if (message.type === 'tree') {
+          remotes.get(message.id)?.onMessage(message.message);
+        } else pmm.handle(message);
+      },
+      onEnd: (end) => pmm.ended(end),
+    },
+  });
+  trees.forEach((tree, id) => {
+    const post = (message: unknown) => thread.post({ type: 'tree', id, message } satisfies PmmMainMessage);
+    remotes.set(id, serveRemoteTree(tree, { post }));
+  });
+  pmm.attach(thread, []);
+  await Promise.race([started, thread.ended]);
+  const end = await Promise.race([thread.ended, undefined]);
+  if (end === undefined) return;
+  await pmm.exited;
+  throw end.error === undefined ? new StartError('the PMM was stopped while it started') : fromWire(end.error);
+}

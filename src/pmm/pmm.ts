@@ -1,0 +1,162 @@
+/** A running Physical Machine Monitor, seen from main. Made by `createPmm`. */
+import { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
+import {
+  COUNTER_BYTES,
+  COUNTER_COUNT,
+  COUNTER_DOORBELLS,
+  COUNTER_DROPPED,
+  COUNTER_FAULTS,
+  COUNTER_INTERRUPTS,
+  COUNTER_REQUESTS,
+  COUNTER_STARTS,
+} from '../util/counters.js';
+import { fromWire, type LkvmError } from '../util/errors.js';
+import type { Log } from '../util/ports.js';
+import { f64At } from '../util/typed.js';
+import type { HvlLayout } from '../virtio/transport/hvl/layout.js';
+import type { ThreadEnd, WorkerThread } from '../workers/host.js';
+import type { ConsoleStream } from './console-stream.js';
+import type { PmmReactorMessage } from './messages.js';
+import type { Pool } from './pool.js';
+
+/** How a PMM ended. */
+export interface PmmExit {
+  /** "stopped": by {@link Pmm.stop}; "escape": by the person at the console; "failed": see `error`. */
+  readonly reason: 'stopped' | 'escape' | 'failed';
+  readonly error: LkvmError | undefined;
+}
+
+/** A device's driver started it, is gone or starts again, or broke the protocol. */
+export interface PmmDeviceEvent {
+  readonly slot: number;
+  readonly name: string;
+  readonly event: 'started' | 'reset' | 'fault';
+  /** What was wrong, for "fault"; else "". */
+  readonly text: string;
+}
+
+interface PmmEvents {
+  device: [PmmDeviceEvent];
+  /** The doorbell's peer connected (true) or went away. Only doorbells with connections say. */
+  peer: [boolean];
+}
+
+/** What a device has done since the PMM started. */
+export interface PmmDeviceCounters {
+  readonly slot: number;
+  readonly name: string;
+  readonly requests: number;
+  readonly bytes: number;
+  readonly interrupts: number;
+  readonly doorbells: number;
+  readonly dropped: number;
+  readonly faults: number;
+  readonly starts: number;
+}
+
+/** What a {@link Pmm} holds. */
+export interface PmmParts {
+  readonly layout: HvlLayout;
+  readonly pool: Pool;
+  readonly counters: SharedArrayBuffer;
+  readonly console: ConsoleStream | undefined;
+  readonly log: Log;
+}
+
+/** A running PMM. Thread: main. */
+export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
+  readonly layout: HvlLayout;
+  /** Names of the host taps, in NIC order. */
+  taps: readonly string[] = [];
+  /** Resolves once, when the PMM has ended and everything is closed. Never rejects. */
+  readonly exited: Promise<PmmExit>;
+  readonly #parts: PmmParts;
+  readonly #counters: Float64Array;
+  #thread: WorkerThread | undefined;
+  #reason: PmmExit['reason'] = 'failed';
+  #resolveExited: (exit: PmmExit) => void = () => undefined;
+  readonly #cleanups: (() => void)[] = [];
+
+  constructor(parts: PmmParts) {
+    super();
+    this.layout = parts.layout;
+    this.#parts = parts;
+    this.#counters = new Float64Array(parts.counters);
+    this.exited = new Promise((resolve) => {
+      this.#resolveExited = resolve;
+    });
+  }
+
+  /** The console's host end, when asked for (`consoleStream`). */
+  get console(): Duplex | undefined {
+    return this.#parts.console?.stream;
+  }
+
+  /** All devices' counters, in slot order. Cheap; may be called at any time. */
+  counters(): PmmDeviceCounters[] {
+    return this.layout.slots.map(({ index, request }) => {
+      const value = (counter: number) => f64At(this.#counters, index * COUNTER_COUNT + counter);
+      return {
+        slot: index,
+        name: request.name,
+        requests: value(COUNTER_REQUESTS),
+        bytes: value(COUNTER_BYTES),
+        interrupts: value(COUNTER_INTERRUPTS),
+        doorbells: value(COUNTER_DOORBELLS),
+        dropped: value(COUNTER_DROPPED),
+        faults: value(COUNTER_FAULTS),
+        starts: value(COUNTER_STARTS),
+      };
+    });
+  }
+
+  /** Stops the devices, waits for the reactor, unmaps and closes. May be called more than once. */
+  async stop(): Promise<void> {
+    if (this.#reason === 'failed') this.#reason = 'stopped';
+    await this.#thread?.stop();
+    await this.exited;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  /** @internal The reactor worker, once it is started, and what to do after its end. */
+  attach(thread: WorkerThread, cleanups: readonly (() => void)[]): void {
+    this.#thread = thread;
+    this.#cleanups.push(...cleanups);
+  }
+
+  /** @internal A message of the reactor, other than "ready" and "tree". */
+  handle(message: PmmReactorMessage): void {
+    switch (message.type) {
+      case 'log':
+        this.#parts.log[message.level](message.text);
+        break;
+      case 'peer':
+        this.emit('peer', message.up);
+        break;
+      case 'device': {
+        const name = this.layout.slots[message.slot]?.request.name ?? '';
+        this.emit('device', { slot: message.slot, name, event: message.event, text: message.text });
+        break;
+      }
+      case 'escape':
+        this.#reason = 'escape';
+        this.#thread?.requestStop();
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** @internal The reactor has exited: nobody uses the pool any more. */
+  ended(end: ThreadEnd): void {
+    for (const cleanup of this.#cleanups.reverse()) cleanup();
+    this.#parts.console?.close();
+    this.#parts.pool.close();
+    const error = end.error === undefined ? undefined : fromWire(end.error);
+    this.#resolveExited({ reason: error === undefined ? this.#reason : 'failed', error });
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * The reactor worker of a PMM: builds devices, doorbell and transport from plain data, publishes the devices, and runs
+ * the event loop until main says stop. Everything is opened before anything is published, and closed in reverse order.
+ *
+ * Thread: reactor.
+ */
+import type { DoorbellHandler } from '../backends/doorbell/doorbell.js';
+import { GuestMemory } from '../memory/guest-memory.js';
+import { AdaptivePoll, IntervalPoll, NoPoll, type PollPolicy, SpinPoll } from '../reactor/poll-policy.js';
+import { Reactor } from '../reactor/reactor.js';
+import { COUNTER_COUNT } from '../util/counters.js';
+import type { Log } from '../util/ports.js';
+import { RateLimitedLog } from '../util/rate-limit.js';
+import type { VirtioDevice } from '../virtio/core/device.js';
+import { HvlTransport } from '../virtio/transport/hvl/hvl-transport.js';
+import { runThread, type ThreadContext } from '../workers/entry.js';
+import { DeviceMaker } from '../workers/reactor/make-device.js';
+import type { PmmConfig } from './config.js';
+import { makeDoorbell } from './doorbell.js';
+import type { PmmMainMessage, PmmReactorData, PmmReactorMessage } from './messages.js';
+
+const LOG_LINES_PER_SECOND = 20;
+
+await runThread<PmmReactorData>(main);
+
+async function main(context: ThreadContext<PmmReactorData>): Promise<void> {
+  const { data } = context;
+  const post = (message: PmmReactorMessage): void => context.post(message);
+  const reactor = new Reactor(context.wakeFd);
+  const log = new RateLimitedLog(mainLog(post), LOG_LINES_PER_SECOND, () => reactor.nowUs());
+  const { shmemAddr, shmemSize } = data.config;
+  const memory = new GuestMemory([{ gpa: shmemAddr, hva: data.poolAddress, bytes: shmemSize }], data.poolAccess);
+  const maker = new DeviceMaker({
+    loop: reactor,
+    log,
+    onEscape: () => post({ type: 'escape' }),
+    postToTree: (id, message) => post({ type: 'tree', id, message }),
+  });
+  const devices: VirtioDevice[] = [];
+  try {
+    for (const [slot, spec] of data.config.devices.entries()) {
+      const counters = new Float64Array(data.counters, slot * COUNTER_COUNT * 8, COUNTER_COUNT);
+      devices.push(await maker.make(spec, counters));
+    }
+    serve({ context, reactor, memory, devices, maker, log, post });
+  } finally {
+    for (const device of devices.reverse()) device.close();
+    maker.close();
+    reactor.close();
+  }
+}
+
+interface Machine {
+  readonly context: ThreadContext<PmmReactorData>;
+  readonly reactor: Reactor;
+  readonly memory: GuestMemory;
+  readonly devices: readonly VirtioDevice[];
+  readonly maker: DeviceMaker;
+  readonly log: Log;
+  readonly post: (message: PmmReactorMessage) => void;
+}
+
+/** Opens the doorbell, publishes, and runs until the stop request. */
+function serve({ context, reactor, memory, devices, maker, log, post }: Machine): void {
+  const { config, layout, poolFd, fdt, epoch } = context.data;
+  const handOver = { address: layout.base, bytes: layout.bytes, fd: poolFd };
+  const doorbell = makeDoorbell(config.notify, reactor, log, handOver);
+  const transport = new HvlTransport({
+    layout,
+    memory,
+    devices,
+    doorbell,
+    log,
+    options: {
+      restartDetector: config.restartDetector,
+      confine: config.confine,
+      features: [], // the devices were made with theirs
+      observer: {
+        deviceStarted: (slot) => post({ type: 'device', slot, event: 'started', text: '' }),
+        deviceReset: (slot) => post({ type: 'device', slot, event: 'reset', text: '' }),
+        deviceFault: (slot, text) => post({ type: 'device', slot, event: 'fault', text }),
+      },
+      loop: reactor,
+      epoch,
+    },
+  });
+  doorbell.open(doorbellHandler(transport, post));
+  try {
+    transport.publish(config.withDtb ? fdt : undefined);
+    reactor.setPollable(transport, pollPolicy(config));
+    reactor.onWake(() => {
+      if (context.stopRequested()) reactor.stop();
+      for (let message = context.receive(); message !== undefined; message = context.receive()) {
+        const { id, message: body } = message as PmmMainMessage; // posted by create-pmm.ts only
+        maker.onTreeMessage(id, body);
+      }
+    });
+    post({ type: 'ready', taps: maker.taps });
+    reactor.run();
+  } finally {
+    transport.stop();
+    doorbell.close();
+  }
+}
+
+function doorbellHandler(transport: HvlTransport, post: (message: PmmReactorMessage) => void): DoorbellHandler {
+  return {
+    onDoorbell: () => transport.pass(),
+    onPeer: (up) => {
+      post({ type: 'peer', up });
+      if (up) transport.peerConnected();
+    },
+  };
+}
+
+function mainLog(post: (message: PmmReactorMessage) => void): Log {
+  return {
+    info: (text) => post({ type: 'log', level: 'info', text }),
+    warn: (text) => post({ type: 'log', level: 'warn', text }),
+  };
+}
+
+/** Without a doorbell no sleep may be longer than the interval the user chose. */
+function pollPolicy({ poll, notify }: PmmConfig): PollPolicy {
+  const sleepUs = notify.kind === 'poll' ? notify.us : -1;
+  switch (poll.kind) {
+    case 'none':
+      return new NoPoll();
+    case 'adaptive':
+      return new AdaptivePoll(sleepUs);
+    case 'interval':
+      return new IntervalPoll(sleepUs < 0 ? poll.us : Math.min(poll.us, sleepUs));
+    case 'spin':
+      return new SpinPoll();
+  }
+}

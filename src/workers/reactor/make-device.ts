@@ -1,0 +1,65 @@
+/**
+ * From a device's specification to the device with its back end. The one place that knows every kind of device and
+ * every back end. Thread: reactor.
+ */
+import { GetrandomSource } from '../../backends/random/getrandom.js';
+import { TerminalBackend } from '../../backends/terminal/terminal.js';
+import { windowSize } from '../../sys/tty.js';
+import type { Counters } from '../../util/counters.js';
+import type { EventLoop, Log } from '../../util/ports.js';
+import type { VirtioDevice } from '../../virtio/core/device.js';
+import { ConsoleDevice } from '../../virtio/devices/console/device.js';
+import { RngDevice } from '../../virtio/devices/rng/device.js';
+import type { ConsoleSpec, DeviceSpec, NetSpec, P9Spec, RngSpec } from './device-spec.js';
+
+/** What devices need of the machine around them. */
+export interface DeviceSurroundings {
+  readonly loop: EventLoop;
+  readonly log: Log;
+  /** The person at the console typed the escape keys. */
+  readonly onEscape: () => void;
+  /** Sends a message to the tree number `id` on the main thread. */
+  readonly postToTree: (id: number, message: unknown) => void;
+}
+
+/** Makes the devices of one machine. Closing a device closes its back end. */
+export class DeviceMaker {
+  /** Names of the host taps made or opened so far. */
+  readonly taps: string[] = [];
+  readonly #around: DeviceSurroundings;
+
+  constructor(around: DeviceSurroundings) {
+    this.#around = around;
+  }
+
+  /**
+   * Builds a device and opens its back end.
+   * @param counters its row
+   * Errors: StartError (directory, tap, ...), ConfigError (features it does not have).
+   */
+  async make(spec: DeviceSpec, counters: Counters): Promise<VirtioDevice> {
+    switch (spec.name) {
+      case 'rng':
+        return this.#rng(spec, counters);
+      case 'console':
+        return this.#console(spec, counters);
+      case 'net':
+        return this.#net(spec, counters);
+      case 'p9':
+        return await this.#p9(spec, counters);
+    }
+  }
+
+  #rng({ queueSizes, features }: RngSpec, counters: Counters): VirtioDevice {
+    return new RngDevice({ source: new GetrandomSource(this.#around.loop), counters, queueSizes, features });
+  }
+
+  #console(spec: ConsoleSpec, counters: Counters): VirtioDevice {
+    const { inputFd, outputFd, escape, queueSizes, features } = spec;
+    const { loop, onEscape } = this.#around;
+    const backend = new TerminalBackend(loop, { inputFd, outputFd, escape, onEscape });
+    const size = windowSize(outputFd);
+    const { columns, rows } = typeof size === 'number' || size.columns === 0 ? { columns: 80, rows: 24 } : size;
+    return new ConsoleDevice({ backend, counters, queueSizes, features, cols: columns, rows });
+  }
+}
