@@ -70,12 +70,17 @@ const BACK_OFF_US = 20_000;
  * spinner on a busy processor costs everybody whole time slices.
  */
 export class AdaptivePoll implements PollPolicy {
-  readonly sleepUs = -1;
+  readonly sleepUs: number;
   #budgetUs = FIRST_BUDGET_US;
   #idle = true;
   #idleSinceUs = Number.NEGATIVE_INFINITY;
   #lastLookUs = 0;
   #quietUntilUs = 0;
+
+  /** @param sleepUs longest sleep in microseconds when there is no doorbell to wake us; -1 with one */
+  constructor(sleepUs = -1) {
+    this.sleepUs = sleepUs;
+  }
 
   /** How long it would poll now, in microseconds. */
   get budgetUs(): number {

@@ -2,8 +2,9 @@
  * `lkvm demo`: a PMM in this process and an auxiliary runtime as a child, over a pool file and a doorbell socket of
  * their own. Leaves nothing behind: no process, no file, no raw terminal.
  */
-import { createPmm, type Pmm, type PmmExit } from '../../pmm/create-pmm.js';
+import { createPmm } from '../../pmm/create-pmm.js';
 import type { PmmDeviceOptions } from '../../pmm/options.js';
+import type { Pmm, PmmExit } from '../../pmm/pmm.js';
 import { StartError } from '../../util/errors.js';
 import type { Log } from '../../util/ports.js';
 import { AuxChild, ConsoleSession, DemoPlace } from './demo-parts.js';
