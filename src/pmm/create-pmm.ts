@@ -8,8 +8,6 @@
  * Thread: main.
  */
 import { randomInt } from 'node:crypto';
-import type { FileTree } from '../p9/file-tree.js';
-import { type RemoteTreeServer, serveRemoteTree } from '../p9/remote-tree.js';
 import { COUNTER_COUNT } from '../util/counters.js';
 import { fromWire, StartError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
@@ -20,7 +18,7 @@ import { buildPmmConfig } from './build-config.js';
 import type { PmmConfig } from './config.js';
 import { ConsoleStream } from './console-stream.js';
 import { pmmLayout } from './memory-map.js';
-import type { PmmMainMessage, PmmReactorData, PmmReactorMessage } from './messages.js';
+import type { PmmReactorData, PmmReactorMessage } from './messages.js';
 import type { PmmOptions } from './options.js';
 import { Pmm } from './pmm.js';
 import { openPool } from './pool.js';
@@ -29,8 +27,6 @@ import { openPool } from './pool.js';
 export interface PmmExtras {
   /** Where diagnostics go; default: nowhere. */
   readonly log?: Log | undefined;
-  /** Trees of this thread, for shares with `remote: INDEX`. */
-  readonly trees?: readonly FileTree[] | undefined;
   /** Put the console's host end into `pmm.console` instead of its file descriptors. */
   readonly consoleStream?: boolean | undefined;
 }
@@ -63,7 +59,7 @@ export async function startPmm(config: PmmConfig, extras: PmmExtras = {}): Promi
     epoch: randomInt(1, 2 ** 31),
     counters,
   };
-  await startReactor(pmm, data, extras.trees ?? []);
+  await startReactor(pmm, data);
   return pmm;
 }
 
@@ -76,8 +72,7 @@ function withConsole(config: PmmConfig, console: ConsoleStream): PmmConfig {
 }
 
 /** Starts the worker and waits until the devices are published, or throws what went wrong. */
-async function startReactor(pmm: Pmm, data: PmmReactorData, trees: readonly FileTree[]): Promise<void> {
-  const remotes = new Map<number, RemoteTreeServer>();
+async function startReactor(pmm: Pmm, data: PmmReactorData): Promise<void> {
   let ready: () => void = () => undefined;
   const started = new Promise<void>((resolve) => {
     ready = resolve;
@@ -94,21 +89,17 @@ async function startReactor(pmm: Pmm, data: PmmReactorData, trees: readonly File
         if (message.type === 'ready') {
           pmm.taps = message.taps;
           ready();
-        } else if (message.type === 'tree') {
-          remotes.get(message.id)?.onMessage(message.message);
         } else pmm.handle(message);
       },
       onEnd: (end) => pmm.ended(end),
     },
-  });
-  trees.forEach((tree, id) => {
-    const post = (message: unknown) => thread.post({ type: 'tree', id, message } satisfies PmmMainMessage);
-    remotes.set(id, serveRemoteTree(tree, { post }));
   });
   pmm.attach(thread, []);
   await Promise.race([started, thread.ended]);
   const end = await Promise.race([thread.ended, undefined]);
   if (end === undefined) return;
   await pmm.exited;
-  throw end.error === undefined ? new StartError('the PMM was stopped while it started') : fromWire(end.error);
+  throw end.error === undefined
+    ? new StartError('the PMM was stopped while it started')
+    : fromWire(end.error);
 }

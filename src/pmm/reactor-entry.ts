@@ -17,7 +17,7 @@ import { runThread, type ThreadContext } from '../workers/entry.js';
 import { DeviceMaker } from '../workers/reactor/make-device.js';
 import type { PmmConfig } from './config.js';
 import { makeDoorbell } from './doorbell.js';
-import type { PmmMainMessage, PmmReactorData, PmmReactorMessage } from './messages.js';
+import type { PmmReactorData, PmmReactorMessage } from './messages.js';
 
 const LOG_LINES_PER_SECOND = 20;
 
@@ -29,12 +29,14 @@ async function main(context: ThreadContext<PmmReactorData>): Promise<void> {
   const reactor = new Reactor(context.wakeFd);
   const log = new RateLimitedLog(mainLog(post), LOG_LINES_PER_SECOND, () => reactor.nowUs());
   const { shmemAddr, shmemSize } = data.config;
-  const memory = new GuestMemory([{ gpa: shmemAddr, hva: data.poolAddress, bytes: shmemSize }], data.poolAccess);
+  const memory = new GuestMemory(
+    [{ gpa: shmemAddr, hva: data.poolAddress, bytes: shmemSize }],
+    data.poolAccess,
+  );
   const maker = new DeviceMaker({
     loop: reactor,
     log,
     onEscape: () => post({ type: 'escape' }),
-    postToTree: (id, message) => post({ type: 'tree', id, message }),
   });
   const devices: VirtioDevice[] = [];
   try {
@@ -45,7 +47,6 @@ async function main(context: ThreadContext<PmmReactorData>): Promise<void> {
     serve({ context, reactor, memory, devices, maker, log, post });
   } finally {
     for (const device of devices.reverse()) device.close();
-    maker.close();
     reactor.close();
   }
 }
@@ -90,10 +91,6 @@ function serve({ context, reactor, memory, devices, maker, log, post }: Machine)
     reactor.setPollable(transport, pollPolicy(config));
     reactor.onWake(() => {
       if (context.stopRequested()) reactor.stop();
-      for (let message = context.receive(); message !== undefined; message = context.receive()) {
-        const { id, message: body } = message as PmmMainMessage; // posted by create-pmm.ts only
-        maker.onTreeMessage(id, body);
-      }
     });
     post({ type: 'ready', taps: maker.taps });
     reactor.run();
@@ -103,7 +100,10 @@ function serve({ context, reactor, memory, devices, maker, log, post }: Machine)
   }
 }
 
-function doorbellHandler(transport: HvlTransport, post: (message: PmmReactorMessage) => void): DoorbellHandler {
+function doorbellHandler(
+  transport: HvlTransport,
+  post: (message: PmmReactorMessage) => void,
+): DoorbellHandler {
   return {
     onDoorbell: () => transport.pass(),
     onPeer: (up) => {

@@ -6,11 +6,12 @@ import { GetrandomSource } from '../../backends/random/getrandom.js';
 import { TerminalBackend } from '../../backends/terminal/terminal.js';
 import { windowSize } from '../../sys/tty.js';
 import type { Counters } from '../../util/counters.js';
+import { StartError } from '../../util/errors.js';
 import type { EventLoop, Log } from '../../util/ports.js';
 import type { VirtioDevice } from '../../virtio/core/device.js';
 import { ConsoleDevice } from '../../virtio/devices/console/device.js';
 import { RngDevice } from '../../virtio/devices/rng/device.js';
-import type { ConsoleSpec, DeviceSpec, NetSpec, P9Spec, RngSpec } from './device-spec.js';
+import type { ConsoleSpec, DeviceSpec, RngSpec } from './device-spec.js';
 
 /** What devices need of the machine around them. */
 export interface DeviceSurroundings {
@@ -18,8 +19,6 @@ export interface DeviceSurroundings {
   readonly log: Log;
   /** The person at the console typed the escape keys. */
   readonly onEscape: () => void;
-  /** Sends a message to the tree number `id` on the main thread. */
-  readonly postToTree: (id: number, message: unknown) => void;
 }
 
 /** Makes the devices of one machine. Closing a device closes its back end. */
@@ -44,9 +43,8 @@ export class DeviceMaker {
       case 'console':
         return this.#console(spec, counters);
       case 'net':
-        return this.#net(spec, counters);
       case 'p9':
-        return await this.#p9(spec, counters);
+        throw new StartError(`${spec.name}: this device is not wired yet`);
     }
   }
 
@@ -55,11 +53,12 @@ export class DeviceMaker {
   }
 
   #console(spec: ConsoleSpec, counters: Counters): VirtioDevice {
-    const { inputFd, outputFd, escape, queueSizes, features } = spec;
+    const { inputFd, outputFd, queueSizes, features } = spec;
     const { loop, onEscape } = this.#around;
-    const backend = new TerminalBackend(loop, { inputFd, outputFd, escape, onEscape });
+    const backend = new TerminalBackend(loop, { inputFd, outputFd, escape: spec.escape, onEscape });
     const size = windowSize(outputFd);
-    const { columns, rows } = typeof size === 'number' || size.columns === 0 ? { columns: 80, rows: 24 } : size;
+    const { columns, rows } =
+      typeof size === 'number' || size.columns === 0 ? { columns: 80, rows: 24 } : size;
     return new ConsoleDevice({ backend, counters, queueSizes, features, cols: columns, rows });
   }
 }
