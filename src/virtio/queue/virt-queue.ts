@@ -66,6 +66,11 @@ const CHAIN_DATA_FAULT = 2;
 /** Private result of #nextHead: nothing is available. */
 const NO_HEAD = -100;
 
+// Where a head is: with the driver, with the device, or given back by the device.
+const FREE = 0;
+const POPPED = 1;
+const RETURNED = 2;
+
 const DESC_WORDS = VIRTQ_DESC_BYTES / 4;
 /** Above this an address is not exact as a double's integer part any more; such an address is never in memory. */
 const MAX_ADDRESS_HIGH = 0x10_0000;
@@ -114,8 +119,8 @@ export class VirtQueue {
   readonly #usedRingAt: number;
   readonly #availEventAt: number;
 
-  /** 1 for each head that was popped and not yet pushed. */
-  readonly #busy: Uint8Array;
+  /** By head: FREE, POPPED or RETURNED. */
+  readonly #state: Uint8Array;
   /** Heads in the order they were popped, a ring indexed by `#popped & mask`; for {@link unpop}. */
   readonly #history: Uint16Array;
   #popped = 0;
@@ -159,7 +164,7 @@ export class VirtQueue {
     this.#usedIdxAt = (memory.offset + VIRTQ_USED_IDX_OFF) / 2;
     this.#usedRingAt = (memory.offset + VIRTQ_USED_RING_OFF) / 4;
     this.#availEventAt = this.#usedIdxAt + 1 + (size * VIRTQ_USED_ELEM_BYTES) / 2;
-    this.#busy = new Uint8Array(size);
+    this.#state = new Uint8Array(size);
     this.#history = new Uint16Array(size);
     this.#returned = new Uint16Array(size);
   }
@@ -203,23 +208,20 @@ export class VirtQueue {
   /**
    * Takes the next chain.
    * @param chain overwritten; capacity at least the queue size
-   * @returns CHAIN_OK, CHAIN_EMPTY (also after a whole ring of data faults in a row: `hasWork` tells), or a negative
-   *   structural fault (stop the device; the head is not consumed)
+   * @returns CHAIN_OK, CHAIN_EMPTY, or a negative structural fault (stop the device; the head is not consumed)
    */
   pop(chain: DescChain): number {
-    // A driver that feeds bad chains as fast as they are refused must not hold the thread for ever.
-    for (let faults = 0; faults <= this.size; faults++) {
+    // At most `size` turns: a chain refused below is unpublished, and #nextHead() does not go beyond `size` of those, so a
+    // driver that feeds bad chains as fast as they are refused cannot hold the thread.
+    for (;;) {
       const again = this.#returnedCount !== 0;
       const head = again ? u16At(this.#returned, this.#returnedCount - 1) : this.#nextHead();
       if (head < 0) return head === NO_HEAD ? CHAIN_EMPTY : head;
       const status = this.#walk(head, chain);
       if (status < 0) return status;
-      if (again) {
-        this.#returnedCount--;
-      } else {
-        this.#nextAvail = (this.#nextAvail + 1) & 0xffff;
-        this.#busy[head] = 1;
-      }
+      if (again) this.#returnedCount--;
+      else this.#nextAvail = (this.#nextAvail + 1) & 0xffff;
+      this.#state[head] = POPPED;
       if (status === CHAIN_OK) {
         this.#history[this.#popped & this.#mask] = head;
         this.#popped = (this.#popped + 1) & 0xffff;
@@ -228,8 +230,6 @@ export class VirtQueue {
       this.dataFaults++;
       this.push(head, 0);
     }
-    this.#lookedIdx = this.#nextAvail; // so that enableKicks() and availMoved() say that there is more
-    return CHAIN_EMPTY;
   }
 
   /**
@@ -239,7 +239,8 @@ export class VirtQueue {
   unpop(): void {
     this.#popped = (this.#popped - 1) & 0xffff;
     const head = u16At(this.#history, this.#popped & this.#mask);
-    invariant(this.#busy[head] === 1 && this.#returnedCount < this.size, 'only popped chains are given back');
+    invariant(this.#state[head] === POPPED, 'only popped chains are given back');
+    this.#state[head] = RETURNED;
     this.#returned[this.#returnedCount] = head;
     this.#returnedCount++;
   }
@@ -251,8 +252,8 @@ export class VirtQueue {
    * Errors: InvariantError if that chain is not in flight: a bug of the device, whatever the driver did.
    */
   push(head: number, written: number): void {
-    invariant(this.#busy[head] === 1, 'a chain is pushed once');
-    this.#busy[head] = 0;
+    invariant(this.#state[head] === POPPED, 'a chain is pushed once');
+    this.#state[head] = FREE;
     const at = this.#usedRingAt + (this.#nextUsed & this.#mask) * 2;
     this.#used32[at] = head;
     this.#used32[at + 1] = written;
@@ -326,7 +327,7 @@ export class VirtQueue {
     }
     const head = u16At(this.#avail16, this.#availRingAt + (this.#nextAvail & this.#mask));
     if (head >= this.size) return CHAIN_BAD_INDEX;
-    return this.#busy[head] === 0 ? head : CHAIN_IN_FLIGHT;
+    return this.#state[head] === FREE ? head : CHAIN_IN_FLIGHT;
   }
 
   /** Reads a chain once into `chain`, checking everything. One budget of `size` descriptors, indirect ones included. */
