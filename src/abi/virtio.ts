@@ -36,6 +36,29 @@ export const VIRTIO_NET_F_STATUS = 16;
 export const VIRTIO_NET_F_CTRL_VQ = 17;
 export const VIRTIO_NET_F_MQ = 22;
 export const VIRTIO_NET_S_LINK_UP = 1;
+// struct virtio_net_config, section 5.1.4: offsets and size in bytes
+export const VIRTIO_NET_CONFIG_MAC_OFF = 0;
+export const VIRTIO_NET_CONFIG_STATUS_OFF = 6;
+export const VIRTIO_NET_CONFIG_MAX_PAIRS_OFF = 8;
+export const VIRTIO_NET_CONFIG_MTU_OFF = 10;
+export const VIRTIO_NET_CONFIG_BYTES = 24;
+// struct virtio_net_hdr, section 5.1.6: offsets and sizes in bytes
+export const VIRTIO_NET_HDR_FLAGS_OFF = 0;
+export const VIRTIO_NET_HDR_GSO_TYPE_OFF = 1;
+export const VIRTIO_NET_HDR_HDR_LEN_OFF = 2;
+export const VIRTIO_NET_HDR_GSO_SIZE_OFF = 4;
+export const VIRTIO_NET_HDR_CSUM_START_OFF = 6;
+export const VIRTIO_NET_HDR_CSUM_OFFSET_OFF = 8;
+export const VIRTIO_NET_HDR_NUM_BUFFERS_OFF = 10;
+export const VIRTIO_NET_HDR_BYTES = 10;
+export const VIRTIO_NET_HDR_MRG_BYTES = 12;
+export const VIRTIO_NET_HDR_F_NEEDS_CSUM = 1;
+export const VIRTIO_NET_HDR_F_DATA_VALID = 2;
+export const VIRTIO_NET_HDR_GSO_NONE = 0;
+export const VIRTIO_NET_HDR_GSO_TCPV4 = 1;
+export const VIRTIO_NET_HDR_GSO_UDP = 3;
+export const VIRTIO_NET_HDR_GSO_TCPV6 = 4;
+export const VIRTIO_NET_HDR_GSO_ECN = 0x80;
 
 // Console device, section 5.3.3
 export const VIRTIO_CONSOLE_F_SIZE = 0;

@@ -21,6 +21,8 @@ export class RxBuffers {
   first = 0;
   /** Set while data lies in front of the list that was not delivered: the list must not be moved then. */
   pinned = false;
+  /** The last {@link take} left a chain in the queue because the list has no room for it. */
+  full = false;
 
   readonly #end: QueueEnd;
   readonly #maxChainBytes: number;
@@ -59,9 +61,13 @@ export class RxBuffers {
    */
   take(): number {
     const { queue, chain } = this.#end;
+    this.full = false;
     // The limit is for drivers that refill faster than we look; any honest queue is empty before.
     for (let left = 2 * this.#heads.length; left > 0; left--) {
-      if (this.#chainEnd === this.#heads.length && !this.#compact()) return CHAIN_OK;
+      if (this.#chainEnd === this.#heads.length && !this.#compact()) {
+        this.full = true;
+        return CHAIN_OK;
+      }
       const status = queue.pop(chain);
       if (status !== CHAIN_OK) return status;
       if (chain.writableBytes === 0) {
@@ -71,6 +77,7 @@ export class RxBuffers {
         if (this.chains === 0) this.#end.refuse();
         else {
           queue.unpop();
+          this.full = true;
           return CHAIN_OK;
         }
       }

@@ -1,0 +1,142 @@
+/** Network device with one queue pair and no control queue. Spec: virtio 1.2 section 5.1. */
+import {
+  VIRTIO_F_EVENT_IDX,
+  VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_ID_NET,
+  VIRTIO_NET_F_MAC,
+  VIRTIO_NET_F_MRG_RXBUF,
+  VIRTIO_NET_F_STATUS,
+} from '../../../abi/virtio.js';
+import type { Counters } from '../../../util/counters.js';
+import { ConfigError } from '../../../util/errors.js';
+import { at } from '../../../util/typed.js';
+import type { ActiveDevice, VirtioDevice } from '../../core/device.js';
+import { type Features, featureSet } from '../../core/features.js';
+import { IovCache } from '../iov-cache.js';
+import { QueueEnd } from '../queue-end.js';
+import type { NetBackend, NetListener } from './backend.js';
+import { MAX_PACKET_BYTES, Receiver } from './receiver.js';
+import { Sender } from './sender.js';
+import { netConfig, netHeaderBytes } from './wire.js';
+
+const RX = 0;
+const TX = 1;
+/** Entries of a list: what one `readv` takes, with room for a frame around it. */
+const MAX_ENTRIES = 1000;
+/** Staging memory for receive buffers, in a *word* pool; pages not touched cost nothing. */
+const RX_STAGING_BYTES = 16 * 0x10_0000;
+
+const OWN_FEATURES = featureSet(VIRTIO_NET_F_MAC, VIRTIO_NET_F_MRG_RXBUF);
+/** What a predefined feature list may ask for besides. */
+const POSSIBLE_FEATURES = featureSet(VIRTIO_NET_F_STATUS, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX);
+
+export interface NetOptions {
+  readonly backend: NetBackend;
+  readonly counters: Counters;
+  /** Largest sizes of the receive and the transmit queue. */
+  readonly queueSizes: readonly number[];
+  /** Six bytes. */
+  readonly mac: readonly number[];
+  /** Features offered instead of MAC, MRG_RXBUF and the back end's offloads. */
+  readonly features?: Features | undefined;
+}
+
+class NetRun {
+  readonly receiver: Receiver | undefined;
+  readonly sender: Sender | undefined;
+
+  constructor(receiver: Receiver | undefined, sender: Sender | undefined) {
+    this.receiver = receiver;
+    this.sender = sender;
+  }
+}
+
+/** See the file's head. Thread: reactor. */
+export class NetDevice implements VirtioDevice, NetListener {
+  readonly deviceId = VIRTIO_ID_NET;
+  readonly name = 'net';
+  readonly features: Features;
+  readonly queueMaxSizes: readonly number[];
+  readonly config: Uint8Array;
+  readonly counters: Counters;
+  readonly #backend: NetBackend;
+  readonly #rxIov: IovCache;
+  readonly #txIov: IovCache;
+  #run: NetRun | undefined;
+
+  /** Errors: ConfigError if `features` has something this device and its back end cannot do. */
+  constructor(options: NetOptions) {
+    const { backend, queueSizes } = options;
+    this.features = options.features ?? {
+      low: (OWN_FEATURES.low | backend.offloads) >>> 0,
+      high: 0,
+    };
+    refuseImpossible(this.features, backend.possibleOffloads);
+    this.queueMaxSizes = queueSizes;
+    this.config = netConfig(options.mac);
+    this.counters = options.counters;
+    this.#backend = backend;
+    this.#rxIov = new IovCache(Math.min(MAX_ENTRIES, 2 * at(queueSizes, RX)), RX_STAGING_BYTES);
+    this.#txIov = new IovCache(Math.min(MAX_ENTRIES, at(queueSizes, TX)), MAX_PACKET_BYTES);
+    backend.setListener(this);
+  }
+
+  activate(active: ActiveDevice): void {
+    const { features, memory, queues } = active;
+    const backend = this.#backend;
+    const rx = queues[RX];
+    const tx = queues[TX];
+    const end =
+      rx === undefined ? undefined : new QueueEnd(active, rx, this.#rxIov.take(memory), this.counters);
+    const txEnd =
+      tx === undefined ? undefined : new QueueEnd(active, tx, this.#txIov.take(memory), this.counters);
+    this.#run = new NetRun(
+      end === undefined ? undefined : new Receiver(end, backend, features, this.counters),
+      txEnd === undefined ? undefined : new Sender(txEnd, backend, features, this.counters),
+    );
+    backend.start(netHeaderBytes(features), features.low);
+  }
+
+  reset(): void {
+    this.#run = undefined;
+    this.#backend.stop();
+  }
+
+  close(): void {
+    this.#backend.close();
+  }
+
+  processQueue(queueIndex: number): boolean {
+    const run = this.#run;
+    if (run === undefined) return false;
+    if (queueIndex === RX) return run.receiver?.run(false) ?? false;
+    if (queueIndex !== TX) return false;
+    return this.#transmit(run);
+  }
+
+  receiveReady(): boolean {
+    return this.#run?.receiver?.run(true) ?? false;
+  }
+
+  sendReady(): boolean {
+    const run = this.#run;
+    return run === undefined ? false : this.#transmit(run);
+  }
+
+  #transmit(run: NetRun): boolean {
+    const more = run.sender?.run() ?? false;
+    // A back end that answers by itself has answered now. Unless the driver just turned out to be broken.
+    if (!this.#backend.pending || run !== this.#run) return more;
+    return (run.receiver?.run(false) ?? false) || more;
+  }
+}
+
+function refuseImpossible(features: Features, offloads: number): void {
+  const low = OWN_FEATURES.low | POSSIBLE_FEATURES.low | offloads;
+  if ((features.low & ~low) === 0) return;
+  const bits: number[] = [];
+  for (let bit = 0; bit < 32; bit++) if (((features.low & ~low) >>> bit) & 1) bits.push(bit);
+  throw new ConfigError(
+    `the network device cannot do feature ${bits.join(', ')} with this back end; allowed bits: 0x${(low >>> 0).toString(16)}`,
+  );
+}

@@ -1,0 +1,88 @@
+/** Transmit queue of the network device: one system call per frame, completions as soon as the queue is empty. */
+import { EAGAIN } from '../../../abi/errno.js';
+import {
+  COUNTER_BYTES,
+  COUNTER_DROPPED,
+  COUNTER_REQUESTS,
+  type Counters,
+  count,
+} from '../../../util/counters.js';
+import type { Features } from '../../core/features.js';
+import { CHAIN_EMPTY, CHAIN_OK } from '../../queue/virt-queue.js';
+import type { QueueEnd } from '../queue-end.js';
+import type { NetBackend } from './backend.js';
+import { MAX_PACKET_BYTES } from './receiver.js';
+import { netHeaderBytes, TxRules } from './wire.js';
+
+/** Frames per round. */
+const BUDGET = 128;
+/** An Ethernet header. */
+const MIN_FRAME_BYTES = 14;
+
+/** Exists from `activate` to `reset`. Thread: reactor. */
+export class Sender {
+  readonly #end: QueueEnd;
+  readonly #backend: NetBackend;
+  readonly #counters: Counters;
+  readonly #rules: TxRules;
+  readonly #header: Uint8Array;
+
+  constructor(end: QueueEnd, backend: NetBackend, features: Features, counters: Counters) {
+    this.#end = end;
+    this.#backend = backend;
+    this.#counters = counters;
+    this.#rules = new TxRules(features);
+    this.#header = new Uint8Array(netHeaderBytes(features));
+  }
+
+  /** Sends what is available. @returns true if the budget ran out */
+  run(): boolean {
+    const { queue, chain } = this.#end;
+    for (let budget = BUDGET; budget > 0; budget--) {
+      queue.disableKicks();
+      const status = queue.pop(chain);
+      if (status === CHAIN_OK) {
+        if (this.#send() !== -EAGAIN) continue;
+        queue.unpop(); // stays with the driver; the back end calls when there is room
+        this.#end.settle();
+        return false;
+      }
+      if (status !== CHAIN_EMPTY) {
+        this.#end.fault(status);
+        return false;
+      }
+      queue.publish();
+      if (queue.enableKicks()) continue;
+      this.#end.settle();
+      return false;
+    }
+    this.#end.settle();
+    return true;
+  }
+
+  /** Sends the popped chain and completes it. @returns -EAGAIN if it was neither sent nor completed */
+  #send(): number {
+    const { chain, iov, queue } = this.#end;
+    const header = this.#header;
+    const frameBytes = chain.readableBytes - header.length;
+    if (frameBytes < MIN_FRAME_BYTES) {
+      this.#end.refuse();
+      return 0;
+    }
+    const usable =
+      frameBytes <= MAX_PACKET_BYTES - header.length &&
+      chain.readable(iov) &&
+      iov.gather(header, 0, 0, header.length) === header.length &&
+      this.#rules.accept(header, frameBytes);
+    const result = usable ? this.#backend.send(header, iov) : -1;
+    if (result === -EAGAIN) return result;
+    queue.push(chain.head, 0);
+    if (result < 0) {
+      count(this.#counters, COUNTER_DROPPED, 1);
+    } else {
+      count(this.#counters, COUNTER_REQUESTS, 1);
+      count(this.#counters, COUNTER_BYTES, frameBytes);
+    }
+    return 0;
+  }
+}
