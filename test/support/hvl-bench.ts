@@ -67,6 +67,9 @@ export class FakeLoop implements EventLoop {
   }
 }
 
+const GUARD = 4096;
+const CANARY = 0xa5;
+
 // Mappings are kept until the process ends, because views of them are; benches take them from here.
 const spare = new Map<number, Mapping[]>();
 
@@ -94,12 +97,16 @@ export class HvlBench {
   #doorbell = false;
   #interrupt = false;
   readonly #mapping: Mapping;
+  readonly #whole: Uint8Array;
 
   constructor(options: BenchOptions) {
     const bytes = options.bytes ?? 0x10_0000;
     const withDtb = options.withDtb ?? false;
     this.#mapping = takeMapping(bytes);
-    this.pool = new Uint8Array(viewOf(this.#mapping.address, bytes));
+    const start = this.#mapping.address + GUARD;
+    this.#whole = new Uint8Array(viewOf(this.#mapping.address, this.#mapping.bytes));
+    this.#whole.fill(CANARY);
+    this.pool = new Uint8Array(viewOf(start, bytes));
     this.pool.fill(0);
     this.layout = planLayout({
       base: POOL_BASE,
@@ -115,7 +122,7 @@ export class HvlBench {
         static: fixed ?? false,
       })),
     });
-    const region = { gpa: POOL_BASE, hva: this.#mapping.address, bytes };
+    const region = { gpa: POOL_BASE, hva: start, bytes };
     this.memory = new GuestMemory([region], options.access ?? ACCESS_DIRECT);
     const log = (text: string) => this.warnings.push(text);
     this.transport = new HvlTransport({
@@ -218,10 +225,22 @@ export class HvlBench {
     this.#interrupt = false;
   }
 
-  /** The pool can be used by the next bench of the same size. Call at the end of each test. */
+  /** Copies of bytes of the pool, by driver-visible address. */
+  bytesAt(gpa: number, bytes: number): Uint8Array {
+    return this.pool.slice(gpa - POOL_BASE, gpa - POOL_BASE + bytes);
+  }
+
+  /**
+   * The pool can be used by the next bench of the same size. Call at the end of each test.
+   * Errors: Error if a byte before or behind the pool was changed.
+   */
   close(): void {
     this.transport.stop();
+    const behind = this.#whole.subarray(GUARD + this.pool.length);
+    const guards = [...this.#whole.subarray(0, GUARD), ...behind];
     spare.set(this.#mapping.bytes, [...(spare.get(this.#mapping.bytes) ?? []), this.#mapping]);
+    if (guards.some((byte) => byte !== CANARY))
+      throw new Error('HvlBench: memory outside the pool was written');
   }
 
   [Symbol.dispose](): void {
@@ -239,7 +258,9 @@ function regionOf(name: string): number {
   return HVL_DEVICE_TYPES.find((type) => type.name === name)?.regionBytes ?? 0x6000;
 }
 
-function takeMapping(bytes: number): Mapping {
+/** With a guard page at either end. */
+function takeMapping(poolBytes: number): Mapping {
+  const bytes = poolBytes + 2 * GUARD;
   const ready = spare.get(bytes)?.pop();
   if (ready !== undefined) return ready;
   const fd = createMemfd('hvl-bench', bytes);
