@@ -297,3 +297,11 @@ test('queue request: ACK → sentinels and a parked page size, the ACK word last
   );
   assert.deepEqual(seen, [SENTINEL, SENTINEL, 0]);
 });
+
+test('DRIVER_OK: QUEUE_PFN → 0, whatever the driver left there', () => {
+  for (const generation of GENERATIONS) {
+    const { bench, driver } = running(generation);
+    using _ = bench;
+    assert.equal(driver.read(R.QUEUE_PFN), 0);
+  }
+});
