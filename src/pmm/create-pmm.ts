@@ -22,6 +22,7 @@ import type { PmmReactorData, PmmReactorMessage } from './messages.js';
 import type { PmmOptions } from './options.js';
 import { Pmm } from './pmm.js';
 import { openPool } from './pool.js';
+import { runDownScripts, runUpScripts, tapScripts } from './tap-scripts.js';
 
 /** What is not part of the configuration. */
 export interface PmmExtras {
@@ -60,7 +61,21 @@ export async function startPmm(config: PmmConfig, extras: PmmExtras = {}): Promi
     counters,
   };
   await startReactor(pmm, data);
+  await startScripts(pmm, config, log);
   return pmm;
+}
+
+/** Runs the programs around taps; their counterparts run on every way out. */
+async function startScripts(pmm: Pmm, config: PmmConfig, log: Log): Promise<void> {
+  const scripts = tapScripts(config.devices, pmm.taps);
+  if (scripts.every(({ up, down }) => up === undefined && down === undefined)) return;
+  pmm.beforeStop(() => runDownScripts(scripts, log));
+  try {
+    runUpScripts(scripts);
+  } catch (error) {
+    await pmm.stop();
+    throw error;
+  }
 }
 
 function withConsole(config: PmmConfig, console: ConsoleStream): PmmConfig {
@@ -94,7 +109,7 @@ async function startReactor(pmm: Pmm, data: PmmReactorData): Promise<void> {
       onEnd: (end) => pmm.ended(end),
     },
   });
-  pmm.attach(thread, []);
+  pmm.attach(thread);
   await Promise.race([started, thread.ended]);
   const end = await Promise.race([thread.ended, undefined]);
   if (end === undefined) return;

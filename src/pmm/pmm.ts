@@ -15,6 +15,7 @@ import { fromWire, type LkvmError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { f64At } from '../util/typed.js';
 import type { HvlLayout } from '../virtio/transport/hvl/layout.js';
+import { shutdownGuard } from '../workers/guard.js';
 import type { ThreadEnd, WorkerThread } from '../workers/host.js';
 import type { ConsoleStream } from './console-stream.js';
 import type { PmmReactorMessage } from './messages.js';
@@ -76,7 +77,8 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
   #thread: WorkerThread | undefined;
   #reason: PmmExit['reason'] = 'failed';
   #resolveExited: (exit: PmmExit) => void = () => undefined;
-  readonly #cleanups: (() => void)[] = [];
+  #beforeStop: (() => void) | undefined;
+  #unguard: (() => void) | undefined;
 
   constructor(parts: PmmParts) {
     super();
@@ -114,6 +116,7 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
   /** Stops the devices, waits for the reactor, unmaps and closes. May be called more than once. */
   async stop(): Promise<void> {
     if (this.#reason === 'failed') this.#reason = 'stopped';
+    this.#runBeforeStop();
     await this.#thread?.stop();
     await this.exited;
   }
@@ -122,10 +125,21 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
     await this.stop();
   }
 
-  /** @internal The reactor worker, once it is started, and what to do after its end. */
-  attach(thread: WorkerThread, cleanups: readonly (() => void)[]): void {
+  /** @internal The reactor worker, once it is started. */
+  attach(thread: WorkerThread): void {
     this.#thread = thread;
-    this.#cleanups.push(...cleanups);
+  }
+
+  /** @internal Something to do once, synchronously, while the devices are still there: on stop, escape and exit. */
+  beforeStop(action: () => void): void {
+    this.#beforeStop = action;
+    this.#unguard = shutdownGuard.onExit(() => this.#runBeforeStop());
+  }
+
+  #runBeforeStop(): void {
+    const action = this.#beforeStop;
+    this.#beforeStop = undefined;
+    action?.();
   }
 
   /** @internal A message of the reactor, other than "ready" and "tree". */
@@ -144,6 +158,7 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
       }
       case 'escape':
         this.#reason = 'escape';
+        this.#runBeforeStop();
         this.#thread?.requestStop();
         break;
       default:
@@ -153,7 +168,7 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
 
   /** @internal The reactor has exited: nobody uses the pool any more. */
   ended(end: ThreadEnd): void {
-    for (const cleanup of this.#cleanups.reverse()) cleanup();
+    this.#unguard?.();
     this.#parts.console?.close();
     this.#parts.pool.close();
     const error = end.error === undefined ? undefined : fromWire(end.error);

@@ -2,16 +2,20 @@
  * From a device's specification to the device with its back end. The one place that knows every kind of device and
  * every back end. Thread: reactor.
  */
+import { GatewayBackend } from '../../backends/gateway/gateway.js';
 import { GetrandomSource } from '../../backends/random/getrandom.js';
+import { TapBackend } from '../../backends/tap/tap.js';
 import { TerminalBackend } from '../../backends/terminal/terminal.js';
+import { openTap } from '../../sys/tap.js';
 import { windowSize } from '../../sys/tty.js';
 import type { Counters } from '../../util/counters.js';
 import { StartError } from '../../util/errors.js';
 import type { EventLoop, Log } from '../../util/ports.js';
 import type { VirtioDevice } from '../../virtio/core/device.js';
 import { ConsoleDevice } from '../../virtio/devices/console/device.js';
+import { NetDevice } from '../../virtio/devices/net/device.js';
 import { RngDevice } from '../../virtio/devices/rng/device.js';
-import type { ConsoleSpec, DeviceSpec, RngSpec } from './device-spec.js';
+import type { ConsoleSpec, DeviceSpec, NetSpec, RngSpec } from './device-spec.js';
 
 /** What devices need of the machine around them. */
 export interface DeviceSurroundings {
@@ -43,6 +47,7 @@ export class DeviceMaker {
       case 'console':
         return this.#console(spec, counters);
       case 'net':
+        return this.#net(spec, counters);
       case 'p9':
         throw new StartError(`${spec.name}: this device is not wired yet`);
     }
@@ -60,5 +65,27 @@ export class DeviceMaker {
     const { columns, rows } =
       typeof size === 'number' || size.columns === 0 ? { columns: 80, rows: 24 } : size;
     return new ConsoleDevice({ backend, counters, queueSizes, features, cols: columns, rows });
+  }
+
+  #net({ backend, mac, queueSizes, features }: NetSpec, counters: Counters): VirtioDevice {
+    if (backend.kind === 'user') {
+      const { hostIp, guestIp } = backend;
+      return new NetDevice({
+        backend: new GatewayBackend({ hostIp, guestIp }),
+        counters,
+        queueSizes,
+        mac,
+        features,
+      });
+    }
+    const tap = openTap(backend);
+    this.taps.push(tap.name);
+    return new NetDevice({
+      backend: new TapBackend(this.#around.loop, tap),
+      counters,
+      queueSizes,
+      mac,
+      features,
+    });
   }
 }
