@@ -1,0 +1,37 @@
+/**
+ * The sub-commands. Only names and summaries are here: a command's file is loaded when it is used, so that starting
+ * one does not pay for the others.
+ */
+import type { CommandSummary } from './help-text.js';
+import type { CommandSpec } from './option-table.js';
+
+/** A sub-command before it is loaded. */
+export interface CommandEntry extends CommandSummary {
+  load(): Promise<{ readonly command: CommandSpec }>;
+}
+
+/** In the order in which help lists them. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'run',
+    summary: 'Start a machine (in this release: a PMM, with --rsld --pmm)',
+    load: () => import('./run.js'),
+  },
+  {
+    name: 'pmm',
+    summary: 'Serve virtio devices over shared memory, without a hypervisor',
+    load: () => import('./pmm.js'),
+  },
+  {
+    name: 'layout',
+    summary: 'Print the memory map that pmm would use, for people and for front ends',
+    load: () => import('./layout.js'),
+  },
+  { name: 'version', summary: 'Print the version', load: () => import('./version.js') },
+  { name: 'help', summary: 'Print help, in general or on one command', load: () => import('./help.js') },
+];
+
+/** The command called `name`, or undefined. */
+export function findCommand(name: string): CommandEntry | undefined {
+  return COMMANDS.find((command) => command.name === name);
+}

@@ -1,0 +1,66 @@
+/**
+ * Text to the terminal: results on stdout, everything else as one prefixed line on stderr, with the prefixes scripts
+ * for the C tool look for. Writes are synchronous, so nothing is lost when the process ends right afterwards.
+ */
+import { writeSync } from 'node:fs';
+import type { Log } from '../util/ports.js';
+
+/** Writes all of `text`. A reader that went away is not an error: there is nobody to tell. */
+export function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text);
+  let done = 0;
+  while (done < bytes.length) {
+    try {
+      done += writeSync(fd, bytes, done);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EAGAIN') return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2); // a full pipe of a slow reader
+    }
+  }
+}
+
+/** Prints a result. */
+export function print(text: string): void {
+  writeAll(1, text);
+}
+
+function line(prefix: string, text: string): void {
+  writeAll(2, `  ${prefix}: ${text.replaceAll('\n', ' ')}\n`);
+}
+
+/** Could not start, or failed after the start. */
+export function fatal(text: string): void {
+  line('Fatal', text);
+}
+
+/** The command line is wrong. */
+export function failure(text: string): void {
+  line('Error', text);
+}
+
+export function warning(text: string): void {
+  line('Warning', text);
+}
+
+export function info(text: string): void {
+  line('Info', text);
+}
+
+/** How much is said on stderr: the words of `--loglevel`. */
+export type LogLevel = 'error' | 'warning' | 'info' | 'debug';
+
+export const LOG_LEVELS: readonly LogLevel[] = ['error', 'warning', 'info', 'debug'];
+
+/** A log for the libraries. */
+export function stderrLog(level: LogLevel): Log {
+  const rank = LOG_LEVELS.indexOf(level);
+  return {
+    info(text: string): void {
+      if (rank >= LOG_LEVELS.indexOf('info')) info(text);
+    },
+    warn(text: string): void {
+      if (rank >= LOG_LEVELS.indexOf('warning')) warning(text);
+    },
+  };
+}

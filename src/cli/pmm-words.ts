@@ -1,0 +1,201 @@
+/**
+ * From the words of a command line to the options of a PMM. What is wrong with a single word is said here; what is
+ * wrong with their combination, by `buildPmmConfig`. Errors: ConfigError.
+ */
+import type { NotifySpec, PollSpec } from '../pmm/config.js';
+import type { PmmDeviceOptions, PmmOptions, PmmPoolOptions, PmmShareOptions } from '../pmm/options.js';
+import { ConfigError } from '../util/errors.js';
+import { readDeviceLists } from './device-lists.js';
+import { readNetworks } from './network-words.js';
+import type { ParsedOptions } from './parse-options.js';
+import { IGNORED_OPTIONS, KVM_OPTIONS } from './pmm-options.js';
+import { choiceOf, numberOf, sizeOf, splitKind, splitPair } from './values.js';
+
+const DEFAULT_POLL_US = 1000;
+const IVSHMEM = 'ivshmem is not supported yet';
+
+/** Everything that was said, and what to tell the user about it. */
+export interface PmmWords {
+  readonly options: PmmOptions;
+  /** Lines for the user: words that were accepted but mean nothing here. */
+  readonly remarks: readonly Remark[];
+  readonly dumpDtb: string | undefined;
+}
+
+/** One line of information or warning. */
+export interface Remark {
+  readonly level: 'info' | 'warning';
+  readonly text: string;
+}
+
+/** Reads all words about a PMM. */
+export function readPmmWords(parsed: ParsedOptions): PmmWords {
+  refuseKvmWords(parsed);
+  checkTransport(parsed);
+  const networks = readNetworks(parsed.has('network') ? parsed.values('network') : undefined);
+  const lists = readDeviceLists(parsed);
+  const devices: PmmDeviceOptions[] = [...readShares(parsed), ...networks.nets, ...readConsole(parsed)];
+  if (parsed.has('rng')) devices.push({ type: 'rng' });
+  const dumpDtb = parsed.value('dump-dtb');
+  const dtb = !parsed.has('no-dtb');
+  if (dumpDtb !== undefined && !dtb) {
+    throw new ConfigError('--dump-dtb and --no-dtb exclude each other: there is no device tree to write');
+  }
+  return {
+    options: {
+      shmem: {
+        address: numberOf('--shmem-addr', parsed.value('shmem-addr') ?? '0'),
+        bytes: sizeOf('--shmem-size', parsed.value('shmem-size') ?? '0'),
+      },
+      dtb,
+      pool: readPool(parsed.value('shmem-backend'), parsed.has('force')),
+      notify: readNotify(parsed.value('notify')),
+      poll: readPoll(parsed.value('poll')),
+      devices: lists.apply(devices),
+      confine: parsed.flag('confine'),
+      restartDetector: parsed.flag('restart-detector'),
+    },
+    remarks: [...ignoredWords(parsed), ...networks.remarks],
+    dumpDtb,
+  };
+}
+
+function refuseKvmWords(parsed: ParsedOptions): void {
+  const vsock = parsed.value('vsock');
+  if (vsock !== undefined && numberOf('--vsock', vsock) !== 0) {
+    throw new ConfigError(`--vsock ${vsock}: vsock devices are not supported yet; leave --vsock out`);
+  }
+  const word = KVM_OPTIONS.find(({ name }) => name !== 'vsock' && parsed.has(name));
+  if (word !== undefined) {
+    throw new ConfigError(
+      `--${word.name} is for KVM guests and does not go with --pmm, which starts no guest`,
+    );
+  }
+}
+
+function checkTransport(parsed: ParsedOptions): void {
+  const transport = parsed.value('transport');
+  if (transport !== undefined && choiceOf('--transport', transport, ['mmio', 'pci']) === 'pci') {
+    throw new ConfigError(
+      '--transport pci does not go with --pmm: there is no PCI bus in shared memory; use mmio',
+    );
+  }
+}
+
+function ignoredWords(parsed: ParsedOptions): Remark[] {
+  const given = IGNORED_OPTIONS.filter(({ name }) => parsed.has(name)).map(({ name }) => `--${name}`);
+  return given.length === 0
+    ? []
+    : [{ level: 'info', text: `without meaning with --pmm, ignored: ${given.join(' ')}` }];
+}
+
+function pathOf(option: string, kind: string, rest: string | undefined, whenMissing?: string): string {
+  const path = rest ?? whenMissing;
+  if (path === undefined || path === '')
+    throw new ConfigError(`${option} ${kind} needs a path: ${kind}:PATH`);
+  return path;
+}
+
+function readPool(text: string | undefined, force: boolean): PmmPoolOptions | undefined {
+  if (force && (text === undefined || !text.startsWith('file:'))) {
+    throw new ConfigError(
+      '--force is about a pool file another PMM holds; it needs --shmem-backend file:PATH',
+    );
+  }
+  if (text === undefined) return undefined;
+  const option = '--shmem-backend';
+  const { kind, rest } = splitKind(text);
+  switch (kind) {
+    case 'file':
+      return { kind, path: pathOf(option, kind, rest), force };
+    case 'memfd':
+      if (rest !== undefined) throw new ConfigError(`${option} ${text}: memfd takes nothing behind it`);
+      return { kind };
+    case 'uio':
+      return readUio(pathOf(option, kind, rest, '/dev/uio0'));
+    case 'devmem':
+      return { kind, path: pathOf(option, kind, rest, '/dev/mem') };
+    case 'ivshmem':
+    case 'ivshmem-server':
+      throw new ConfigError(`${option} ${text}: ${IVSHMEM}; use file:PATH`);
+    default:
+      throw new ConfigError(
+        `${option} "${text}" is not known; it is one of file:PATH, memfd, uio:DEV[,map=N], devmem[:PATH]`,
+      );
+  }
+}
+
+function readUio(rest: string): PmmPoolOptions {
+  const [path = '', ...settings] = rest.split(',');
+  let map = 0;
+  for (const setting of settings) {
+    const { key, value } = splitPair(setting);
+    if (key !== 'map' || value === undefined) {
+      throw new ConfigError(`--shmem-backend uio:${rest}: "${setting}" is not known; write uio:DEV,map=N`);
+    }
+    map = numberOf('--shmem-backend uio map', value);
+  }
+  return { kind: 'uio', path: pathOf('--shmem-backend', 'uio', path), map };
+}
+
+function readNotify(text: string | undefined): NotifySpec | undefined {
+  if (text === undefined) return undefined;
+  const option = '--notify';
+  const { kind, rest } = splitKind(text);
+  switch (kind) {
+    case 'umb':
+      return { kind, path: pathOf(option, kind, rest, '/dev/umb') };
+    case 'uio':
+      return { kind, path: pathOf(option, kind, rest, '/dev/uio0') };
+    case 'socket':
+    case 'eventfd':
+      return { kind, path: pathOf(option, kind, rest) };
+    case 'poll':
+      return { kind, us: rest === undefined ? DEFAULT_POLL_US : numberOf('--notify poll', rest) };
+    case 'ivshmem':
+      throw new ConfigError(`${option} ${text}: ${IVSHMEM}; use socket:PATH`);
+    default:
+      throw new ConfigError(
+        `${option} "${text}" is not known; it is one of umb:DEV, uio:DEV, socket:PATH, eventfd:PATH, poll[:US]`,
+      );
+  }
+}
+
+function readPoll(text: string | undefined): PollSpec | undefined {
+  if (text === undefined) return undefined;
+  const { key, value } = splitPair(text);
+  if (key === 'interval' && value !== undefined) return { kind: key, us: numberOf('--poll interval', value) };
+  if (value === undefined && (key === 'none' || key === 'adaptive' || key === 'spin')) return { kind: key };
+  throw new ConfigError(`--poll "${text}" is not known; it is one of none, adaptive, interval=US, spin`);
+}
+
+function readConsole(parsed: ParsedOptions): PmmDeviceOptions[] {
+  const text = parsed.value('console');
+  if (text === undefined) return [];
+  if (text === 'serial' || text === 'hv') {
+    throw new ConfigError(
+      `--console ${text} is for KVM guests; with --pmm it is --console virtio, or none at all`,
+    );
+  }
+  choiceOf('--console', text, ['virtio']);
+  return [{ type: 'console' }];
+}
+
+/** The share given last comes first, as in the original. */
+function readShares(parsed: ParsedOptions): PmmShareOptions[] {
+  return parsed.values('9p').map(readShare).reverse();
+}
+
+/** DIR, DIR,TAG, DIR,ro or DIR,TAG,ro. */
+function readShare(text: string): PmmShareOptions {
+  const [directory = '', ...rest] = text.split(',');
+  if (directory === '') throw new ConfigError(`--9p "${text}" names no directory; write --9p DIR[,TAG][,ro]`);
+  const last = rest.at(-1);
+  const mode = last === 'ro' || last === 'rw' ? last : undefined;
+  const tags = mode === undefined ? rest : rest.slice(0, -1);
+  if (tags.length > 1) {
+    throw new ConfigError(`--9p "${text}": "${tags[1]}" is not known; write --9p DIR[,TAG][,ro]`);
+  }
+  const tag = tags[0];
+  return { type: '9p', directory, readOnly: mode === 'ro', ...(tag === undefined ? {} : { tag }) };
+}

@@ -1,0 +1,34 @@
+/** The common part of `run` and `pmm`: from words to a checked configuration, and then to a running PMM. */
+import { writeFileSync } from 'node:fs';
+import { buildPmmConfig } from '../pmm/build-config.js';
+import type { PmmConfig } from '../pmm/config.js';
+import { layoutDtb, pmmLayout } from '../pmm/memory-map.js';
+import { ConfigError, StartError } from '../util/errors.js';
+import type { Log } from '../util/ports.js';
+import { LOG_LEVELS, stderrLog } from './messages.js';
+import type { ParsedOptions } from './parse-options.js';
+import { type PmmWords, readPmmWords } from './pmm-words.js';
+import { choiceOf } from './values.js';
+
+/** The log that `--loglevel` asks for. */
+export function logOf(options: ParsedOptions): Log {
+  return stderrLog(choiceOf('--loglevel', options.value('loglevel') ?? 'info', LOG_LEVELS));
+}
+
+/** Tells the user what was accepted without effect. */
+export function remark(words: PmmWords, log: Log): void {
+  for (const { level, text } of words.remarks) {
+    if (level === 'warning') log.warn(text);
+    else log.info(text);
+  }
+}
+
+/** Writes the device tree of a configuration to a file. Errors: StartError. */
+export function dumpDtb(config: PmmConfig, path: string): void {
+  try {
+    writeFileSync(path, layoutDtb(pmmLayout(config)));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new StartError(`--dump-dtb ${path}: cannot write: ${code ?? String(error)}`, error);
+  }
+}
