@@ -2,8 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { buildPmmConfig } from '../pmm/build-config.js';
 import type { PmmConfig } from '../pmm/config.js';
+import { resolveShares } from '../pmm/host-paths.js';
 import { layoutDtb, pmmLayout } from '../pmm/memory-map.js';
-import { ConfigError, StartError } from '../util/errors.js';
+import { StartError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { LOG_LEVELS, stderrLog } from './messages.js';
 import type { ParsedOptions } from './parse-options.js';
@@ -31,4 +32,20 @@ export function dumpDtb(config: PmmConfig, path: string): void {
     const { code } = error as NodeJS.ErrnoException;
     throw new StartError(`--dump-dtb ${path}: cannot write: ${code ?? String(error)}`, error);
   }
+}
+
+/** Runs a PMM until it ends. @returns the exit code. Errors: ConfigError, StartError and what ended the PMM. */
+export async function servePmm(options: ParsedOptions): Promise<number> {
+  const log = logOf(options);
+  const words = readPmmWords(options);
+  const config = resolveShares(buildPmmConfig(words.options));
+  remark(words, log);
+  if (words.dumpDtb !== undefined) dumpDtb(config, words.dumpDtb);
+  const [{ startPmm }, { onTerminationSignal }] = await startCode();
+  await using pmm = await startPmm(config, { log });
+  const forget = onTerminationSignal(() => void pmm.stop());
+  const exit = await pmm.exited;
+  forget();
+  if (exit.error !== undefined) throw exit.error;
+  return 0;
 }

@@ -1,0 +1,31 @@
+/** What a configuration names on this machine, looked at before anything is opened. Thread: main. */
+import { realpathSync, statSync } from 'node:fs';
+import { StartError } from '../util/errors.js';
+import type { TreeSpec } from '../workers/reactor/device-spec.js';
+import type { PmmConfig } from './config.js';
+
+/**
+ * The configuration with the real paths of its shares, as the original resolves them (once, at the start).
+ * Errors: StartError if a shared directory is missing, not permitted or not a directory.
+ */
+export function resolveShares(config: PmmConfig): PmmConfig {
+  const devices = config.devices.map((device) =>
+    device.name === 'p9' ? { ...device, tree: resolveTree(device.tree) } : device,
+  );
+  return { ...config, devices };
+}
+
+function resolveTree(tree: TreeSpec): TreeSpec {
+  return tree.kind === 'directory' ? { ...tree, path: resolveDirectory(tree.path) } : tree;
+}
+
+function resolveDirectory(path: string): string {
+  try {
+    const real = realpathSync(path);
+    if (statSync(real).isDirectory()) return real;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new StartError(`--9p ${path}: cannot share it: ${code ?? String(error)}; a directory is expected`, error);
+  }
+  throw new StartError(`--9p ${path}: not a directory`);
+}
