@@ -41,14 +41,14 @@ async function main(args: readonly string[]): Promise<number> {
   return await command.run(options);
 }
 
-/** One line; with `--debug` or LKVM_DEBUG also where it came from. @returns the exit code */
+/** One line; with `--loglevel debug` or LKVM_DEBUG also where it came from. @returns the exit code */
 function report(error: unknown, args: readonly string[]): number {
   const known = error instanceof LkvmError;
   const code = known ? error.exitCode : EXIT_FAILED;
   const text = error instanceof Error ? error.message : String(error);
   if (code === EXIT_USAGE) failure(text);
   else fatal(known ? text : `internal error: ${text}; please report it with LKVM_DEBUG=1`);
-  const wanted = process.env['LKVM_DEBUG'] !== undefined || args.includes('--debug');
+  const wanted = process.env['LKVM_DEBUG'] !== undefined || /--loglevel[ =]debug/.test(args.join(' '));
   if (wanted && error instanceof Error) writeAll(2, `${error.stack ?? ''}\n`);
   return code;
 }

@@ -16,7 +16,7 @@ size is meant, \`16M\` works too. Unlike kvmtool, lkvm refuses what it does not 
 words in a list) instead of ignoring it.
 
 Results go to stdout. Everything else goes to stderr, one line each, as \`  Fatal: \`, \`  Error: \`, \`  Warning: \` or \`  Info: \`.
-\`LKVM_DEBUG=1\` (or \`--debug\`) adds a stack trace to errors.
+\`LKVM_DEBUG=1\` (or \`--loglevel debug\`) adds a stack trace to errors.
 
 | exit code | meaning |
 |---|---|

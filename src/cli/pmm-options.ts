@@ -112,7 +112,7 @@ export const IGNORED_OPTIONS: readonly OptionSpec[] = [
   { name: 'mem', short: 'm', argument: 'SIZE', text: 'Memory of a KVM guest.' },
   { name: 'vxworks', short: 'v', text: 'Load a KVM guest the VxWorks way.' },
   { name: 'vproxy', text: 'Relay vhost signals.' },
-  { name: 'debug', text: 'Print a stack trace with errors.' },
+  { name: 'debug', text: 'Old form of --loglevel debug.' },
   { name: 'debug-nohostfs', text: 'Do not share /, which lkvm never does unasked.' },
   { name: 'params', short: 'p', argument: 'TEXT', text: 'Kernel command line.' },
   { name: 'kernel', short: 'k', argument: 'FILE', text: 'Kernel of a KVM guest.' },

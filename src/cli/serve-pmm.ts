@@ -41,7 +41,8 @@ export async function servePmm(options: ParsedOptions): Promise<number> {
   const config = resolveShares(buildPmmConfig(words.options));
   remark(words, log);
   if (words.dumpDtb !== undefined) dumpDtb(config, words.dumpDtb);
-  const [{ startPmm }, { onTerminationSignal }] = await startCode();
+  const { startPmm } = await import('../pmm/create-pmm.js');
+  const { onTerminationSignal } = await import('../pmm/termination.js');
   await using pmm = await startPmm(config, { log });
   const forget = onTerminationSignal(() => void pmm.stop());
   const exit = await pmm.exited;

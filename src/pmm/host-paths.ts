@@ -25,7 +25,10 @@ function resolveDirectory(path: string): string {
     if (statSync(real).isDirectory()) return real;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new StartError(`--9p ${path}: cannot share it: ${code ?? String(error)}; a directory is expected`, error);
+    throw new StartError(
+      `--9p ${path}: cannot share it: ${code ?? String(error)}; a directory is expected`,
+      error,
+    );
   }
   throw new StartError(`--9p ${path}: not a directory`);
 }

@@ -77,7 +77,7 @@ export interface Segment {
 export function segments(layout: HvlLayout): Segment[] {
   const pieces = layout.withDtb ? withDtb(layout) : withoutDtb(layout);
   if (layout.tailBytes > 0) {
-    const text = "common arena: the driver's buffers, and its rings if it likes";
+    const text = "common arena: the driver's rings and buffers";
     pieces.push({ kind: 'tail', start: layout.tail, bytes: layout.tailBytes, slot: -1, text });
   }
   return pieces;
