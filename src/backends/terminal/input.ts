@@ -13,15 +13,7 @@ import { recv } from '../../sys/socket.js';
 import type { EventLoop, Watch } from '../../util/ports.js';
 import type { ConsoleListener } from '../../virtio/devices/console/backend.js';
 import type { EscapeFilter } from './escape.js';
-import {
-  openStream,
-  STREAM_CLOSED,
-  STREAM_FILE,
-  STREAM_OWN,
-  STREAM_SHARED,
-  STREAM_SOCKET,
-  type Stream,
-} from './stream-kind.js';
+import { STREAM_CLOSED, STREAM_FILE, STREAM_SHARED, STREAM_SOCKET, type Stream } from './stream-kind.js';
 
 const READ_BYTES = 4096;
 const BUFFER_BYTES = 4 * READ_BYTES;
@@ -42,12 +34,13 @@ export class TerminalInput {
   #ended: boolean;
   #timer = 0;
 
-  constructor(loop: EventLoop, fd: number, filter: EscapeFilter) {
+  /** @param stream from `openStream`; closed by {@link close} if it is owned */
+  constructor(loop: EventLoop, stream: Stream, filter: EscapeFilter) {
     this.#loop = loop;
-    this.#stream = openStream(fd);
+    this.#stream = stream;
     this.#filter = filter;
-    this.#always = this.#stream.kind === STREAM_FILE;
-    this.#ended = this.#stream.kind === STREAM_CLOSED;
+    this.#always = stream.kind === STREAM_FILE;
+    this.#ended = stream.kind === STREAM_CLOSED;
     this.#resume();
   }
 
@@ -78,7 +71,7 @@ export class TerminalInput {
     if (this.#timer !== 0) this.#loop.cancel(this.#timer);
     this.#timer = 0;
     if (!this.#ended) this.#end();
-    if (this.#stream.kind === STREAM_OWN) close(this.#stream.fd);
+    if (this.#stream.owned) close(this.#stream.fd);
   }
 
   /** Event: something can be read, or the other end is gone. */

@@ -9,14 +9,7 @@ import { close, write, writev } from '../../sys/fd.js';
 import { send } from '../../sys/socket.js';
 import type { EventLoop, Watch } from '../../util/ports.js';
 import type { ConsoleListener } from '../../virtio/devices/console/backend.js';
-import {
-  openStream,
-  STREAM_CLOSED,
-  STREAM_OWN,
-  STREAM_SHARED,
-  STREAM_SOCKET,
-  type Stream,
-} from './stream-kind.js';
+import { STREAM_CLOSED, STREAM_SHARED, STREAM_SOCKET, type Stream } from './stream-kind.js';
 
 /** A pipe that polls as writable takes this much (PIPE_BUF). */
 const SHARED_PIPE_BYTES = 4096;
@@ -34,12 +27,13 @@ export class TerminalOutput {
   #ready = false;
   #discard: boolean;
 
-  constructor(loop: EventLoop, fd: number) {
+  /** @param stream from `openStream`; closed by {@link close} if it is owned */
+  constructor(loop: EventLoop, stream: Stream) {
     this.#loop = loop;
-    this.#stream = openStream(fd);
-    this.#discard = this.#stream.kind === STREAM_CLOSED;
-    const shared = this.#stream.terminal ? SHARED_TERMINAL_BYTES : SHARED_PIPE_BYTES;
-    this.#buffer = new Uint8Array(this.#stream.kind === STREAM_SHARED ? shared : 0x1_0000);
+    this.#stream = stream;
+    this.#discard = stream.kind === STREAM_CLOSED;
+    const shared = stream.terminal ? SHARED_TERMINAL_BYTES : SHARED_PIPE_BYTES;
+    this.#buffer = new Uint8Array(stream.kind === STREAM_SHARED ? shared : 0x1_0000);
   }
 
   setListener(listener: ConsoleListener): void {
@@ -68,7 +62,7 @@ export class TerminalOutput {
   close(): void {
     this.stop();
     this.#discard = true;
-    if (this.#stream.kind === STREAM_OWN) close(this.#stream.fd);
+    if (this.#stream.owned) close(this.#stream.fd);
   }
 
   /** Event: writable, or the reader is gone (then the next write says so). */

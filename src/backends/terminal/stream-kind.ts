@@ -6,17 +6,19 @@
  * calls that never wait; everything else is used only when epoll says that it is ready.
  */
 import { fstatSync } from 'node:fs';
+import { F_DUPFD_CLOEXEC } from '../../abi/linux.js';
+import { fcntl } from '../../sys/fd.js';
 import { isTerminal, reopenNonBlocking } from '../../sys/tty.js';
 
 /** Not open. */
 export const STREAM_CLOSED = 0;
 /** A regular file: never waits, cannot be watched. */
 export const STREAM_FILE = 1;
-/** `recv` and `send` never wait. */
+/** A copy of the descriptor; `recv` and `send` never wait. */
 export const STREAM_SOCKET = 2;
 /** Our own non-blocking descriptor of a pipe or terminal. */
 export const STREAM_OWN = 3;
-/** The inherited descriptor itself: only when ready, and only little at a time. */
+/** A copy of the inherited descriptor: only when ready, and only little at a time. */
 export const STREAM_SHARED = 4;
 
 export interface Stream {
@@ -24,21 +26,31 @@ export interface Stream {
   readonly kind: number;
   readonly fd: number;
   readonly terminal: boolean;
+  /** `fd` is ours to close. */
+  readonly owned: boolean;
 }
 
-/** Looks at `fd`. With STREAM_OWN the caller closes `stream.fd` in the end, and never otherwise. */
+const CLOSED: Stream = { kind: STREAM_CLOSED, fd: -1, terminal: false, owned: false };
+
+/**
+ * Looks at `fd`, which stays as it is. The caller closes `stream.fd` in the end if `stream.owned`.
+ *
+ * Descriptors that will be watched are always copies: one socket or terminal may be input and output at once, and epoll
+ * takes each number only once.
+ */
 export function openStream(fd: number): Stream {
-  const closed = { kind: STREAM_CLOSED, fd: -1, terminal: false };
+  let kind = STREAM_SHARED;
   try {
     const stat = fstatSync(fd);
-    if (stat.isDirectory()) return closed;
-    if (stat.isFile()) return { kind: STREAM_FILE, fd, terminal: false };
-    if (stat.isSocket()) return { kind: STREAM_SOCKET, fd, terminal: false };
+    if (stat.isDirectory()) return CLOSED;
+    if (stat.isFile()) return { kind: STREAM_FILE, fd, terminal: false, owned: false };
+    if (stat.isSocket()) kind = STREAM_SOCKET;
   } catch {
-    return closed;
+    return CLOSED;
   }
   const terminal = isTerminal(fd);
-  const own = reopenNonBlocking(fd);
-  if (own >= 0) return { kind: STREAM_OWN, fd: own, terminal };
-  return { kind: STREAM_SHARED, fd, terminal };
+  const own = kind === STREAM_SOCKET ? -1 : reopenNonBlocking(fd);
+  if (own >= 0) return { kind: STREAM_OWN, fd: own, terminal, owned: true };
+  const copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  return copy < 0 ? CLOSED : { kind, fd: copy, terminal, owned: true };
 }

@@ -5,6 +5,7 @@ import type { ConsoleBackend, ConsoleListener } from '../../virtio/devices/conso
 import { EscapeFilter, type EscapeMode } from './escape.js';
 import { TerminalInput } from './input.js';
 import { TerminalOutput } from './output.js';
+import { openStream } from './stream-kind.js';
 
 export interface TerminalOptions {
   /** Neither descriptor is closed, or changed in any way. A number that is not open is as good as `/dev/null`. */
@@ -23,10 +24,10 @@ export class TerminalBackend implements ConsoleBackend {
   constructor(loop: EventLoop, options: TerminalOptions) {
     this.#input = new TerminalInput(
       loop,
-      options.inputFd,
+      openStream(options.inputFd),
       new EscapeFilter(options.escape, options.onEscape),
     );
-    this.#output = new TerminalOutput(loop, options.outputFd);
+    this.#output = new TerminalOutput(loop, openStream(options.outputFd));
   }
 
   setListener(listener: ConsoleListener): void {
