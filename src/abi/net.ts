@@ -5,6 +5,9 @@ export const ETH_TYPE_OFF = 12;
 export const ETH_HEADER_BYTES = 14;
 export const ETH_ADDR_BYTES = 6;
 export const ETH_MTU = 1500;
+/** Shortest and longest frame of an ordinary network, without the checksum. */
+export const ETH_MIN_BYTES = 60;
+export const ETH_MAX_BYTES = 1514;
 export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
 
@@ -34,6 +37,8 @@ export const IP_SRC_OFF = 12;
 export const IP_DST_OFF = 16;
 export const IP_HEADER_BYTES = 20;
 export const IP_VERSION_4 = 4;
+/** First byte: version 4, header of five words. */
+export const IP_PLAIN = 0x45;
 export const IP_DONT_FRAGMENT = 0x4000;
 /** More-fragments flag and fragment offset. */
 export const IP_FRAGMENT_MASK = 0x3fff;
@@ -48,6 +53,8 @@ export const IPPROTO_UDP = 17;
 export const ICMP_TYPE_OFF = 0;
 export const ICMP_CODE_OFF = 1;
 export const ICMP_CHECKSUM_OFF = 2;
+export const ICMP_ID_OFF = 4;
+export const ICMP_SEQUENCE_OFF = 6;
 export const ICMP_HEADER_BYTES = 8;
 export const ICMP_ECHO_REPLY = 0;
 export const ICMP_UNREACHABLE = 3;

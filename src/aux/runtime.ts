@@ -1,0 +1,149 @@
+/**
+ * The auxiliary runtime's machine: one thread, one event loop, the doorbell, and the front end of whatever pool is
+ * attached at the moment. It implements the front end's two needs (signal, wait) and the reactor's (look at memory).
+ *
+ * Code above is plain synchronous code; every wait goes through {@link Runtime.waitUntil}, which serves interrupts
+ * meanwhile. When the PMM has started anew, the wait throws PeerRestartedError, and the session is set up again.
+ */
+import type { DoorbellHandler } from '../backends/doorbell/doorbell.js';
+import { PeerRestartedError } from '../frontend/errors.js';
+import type { FrontEnd } from '../frontend/front-end.js';
+import type { Condition, PeerLine } from '../frontend/ports.js';
+import { AdaptivePoll, IntervalPoll, NoPoll, type PollPolicy, SpinPoll } from '../reactor/poll-policy.js';
+import { type Pollable, Reactor } from '../reactor/reactor.js';
+import type { Log } from '../util/ports.js';
+import { type AuxDoorbell, makeAuxDoorbell } from './doorbell.js';
+import type { AuxOptions } from './options.js';
+import { poolIdentity } from './pool.js';
+
+const NEVER: Condition = { ready: () => false };
+
+/** Thread: main, which is the process's only one. */
+export class Runtime implements PeerLine, Pollable, DoorbellHandler {
+  readonly reactor = new Reactor();
+  readonly doorbell: AuxDoorbell;
+  readonly #options: AuxOptions;
+  #frontEnd: FrontEnd | undefined;
+  #identity = '';
+  #ringing = false;
+  #lost = false;
+
+  /** Opens the doorbell. Errors: StartError. */
+  constructor(options: AuxOptions, log: Log) {
+    this.#options = options;
+    this.doorbell = makeAuxDoorbell(options.notify, this.reactor, log);
+    this.reactor.setPollable(this, pollPolicy(options));
+    this.doorbell.open(this);
+  }
+
+  /** Starts looking after a front end. @param identity of its pool, see `pool.ts` */
+  attach(frontEnd: FrontEnd, identity: string): void {
+    this.#frontEnd = frontEnd;
+    this.#identity = identity;
+    this.#lost = false;
+  }
+
+  /** Stops looking: afterwards nothing here touches the pool. */
+  detach(): void {
+    this.#frontEnd = undefined;
+    this.#lost = false;
+  }
+
+  ring(): void {
+    this.#ringing = true;
+  }
+
+  nowUs(): number {
+    return this.reactor.nowUs();
+  }
+
+  waitUntil(condition: Condition, timeoutMs: number): boolean {
+    const end = this.nowUs() + timeoutMs * 1000;
+    for (let left = timeoutMs * 1000; ; left = end - this.nowUs()) {
+      if (condition.ready()) return true;
+      if (left <= 0) return false;
+      this.flush();
+      this.reactor.round(left);
+      if (this.#lost) throw new PeerRestartedError('the PMM has started anew');
+    }
+  }
+
+  /** Serves the loop for a while. */
+  pause(ms: number): void {
+    this.waitUntil(NEVER, ms);
+  }
+
+  close(): void {
+    this.flush();
+    this.doorbell.close();
+    this.reactor.close();
+  }
+
+  // Pollable ----------------------------------------------------------------------------------------------------------
+
+  get running(): boolean {
+    return this.#frontEnd !== undefined;
+  }
+
+  poll(): boolean {
+    return this.#frontEnd?.poll() ?? false;
+  }
+
+  arm(): boolean {
+    this.flush();
+    return this.#frontEnd?.arm() ?? false;
+  }
+
+  disarm(): void {
+    this.#frontEnd?.disarm();
+  }
+
+  flush(): void {
+    if (!this.#ringing) return;
+    this.#ringing = false;
+    this.doorbell.signal();
+  }
+
+  scan(): boolean {
+    this.#checkPeer();
+    return this.#lost ? true : (this.#frontEnd?.interrupt() ?? false);
+  }
+
+  // DoorbellHandler ---------------------------------------------------------------------------------------------------
+
+  onDoorbell(): void {
+    this.#frontEnd?.interrupt();
+  }
+
+  onPeer(up: boolean): void {
+    const frontEnd = this.#frontEnd;
+    if (!up || frontEnd === undefined) return;
+    const now = poolIdentity(this.#options, this.doorbell.handed);
+    if (now !== '' && this.#identity !== '' && now !== this.#identity) this.#lost = true;
+    this.#checkPeer();
+    if (this.#lost) return;
+    frontEnd.interrupt(); // one may have been lost with the old connection, and so may one of ours
+    this.ring();
+  }
+
+  #checkPeer(): void {
+    if (this.#frontEnd !== undefined && !this.#frontEnd.alive()) this.#lost = true;
+  }
+}
+
+function pollPolicy(options: AuxOptions): PollPolicy {
+  const { poll, notify } = options;
+  if (notify.kind === 'poll' && poll.kind !== 'spin') {
+    return new IntervalPoll(poll.kind === 'interval' ? poll.us : notify.us);
+  }
+  switch (poll.kind) {
+    case 'none':
+      return new NoPoll();
+    case 'adaptive':
+      return new AdaptivePoll();
+    case 'interval':
+      return new IntervalPoll(poll.us);
+    case 'spin':
+      return new SpinPoll();
+  }
+}
