@@ -78,7 +78,7 @@ export class WorkerThread {
       name,
       workerData: init,
       transferList: [...transfer],
-      execArgv: withoutInputType(execArgv),
+      ...workerOptions(execArgv),
     });
     const unguard = guard.add(this);
     this.ended = new Promise((resolve) => this.#listen(owner, unguard, resolve));
@@ -157,10 +157,10 @@ export class WorkerThread {
   }
 }
 
-/** Node's options for the worker: ours, without `--input-type`, which a worker started from a file refuses. */
-function withoutInputType(options: readonly string[]): string[] {
-  return options.filter(
-    (option, i) =>
-      option !== '--input-type' && !option.startsWith('--input-type=') && options[i - 1] !== '--input-type',
-  );
+/**
+ * The worker inherits our Node options, except when `--input-type` is among them, which a worker started from a file
+ * refuses; then it gets none (a list of our own may not hold V8's options, which inherited ones may).
+ */
+function workerOptions(options: readonly string[]): { execArgv: string[] } | undefined {
+  return options.some((option) => option.startsWith('--input-type')) ? { execArgv: [] } : undefined;
 }

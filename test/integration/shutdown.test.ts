@@ -10,6 +10,7 @@ import { NativeBuffer } from '#lkvm/sys/map.js';
 import { openPty, type Pty } from '#lkvm/sys/tty.js';
 import { hasEnded } from '../support/processes.js';
 import { projectRoot } from '../support/project.js';
+import { tempDir } from '../support/temp.js';
 
 const PROGRAM = join(projectRoot, 'build/test/integration/shutdown/program.js');
 const TCGETS = 0x5401;
@@ -99,6 +100,25 @@ for (const [behaviour, how] of [
     await assertEnd(child, 0).finally(() => clearInterval(again));
   });
 }
+
+for (const [ending, code] of [
+  ['exit', 3],
+  ['throw', 1],
+  ['loop-end', 0],
+  ['worker-throw', 1],
+  ['stop', 0],
+] as const) {
+  test(`shutdown: ${ending} with fsync calls in flight on the I/O worker → ${code}`, async (t) => {
+    await assertEnd(start(t, ending, 'syncing', join(tempDir(t), 'file')), code);
+  });
+}
+
+test('shutdown: SIGTERM with fsync calls in flight on the I/O worker → 0', async (t) => {
+  const child = start(t, 'signal', 'syncing', join(tempDir(t), 'file'));
+  await child.ready;
+  child.process.kill('SIGTERM');
+  await assertEnd(child, 0);
+});
 
 test('shutdown: process.exit before the worker runs → that code', async (t) => {
   await assertEnd(start(t, 'exit-at-once'), 4);

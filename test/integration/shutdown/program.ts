@@ -1,14 +1,16 @@
-// The child process of the shutdown tests: node program.js ENDING [BEHAVIOUR]. Raw terminal (if there is one), one
+// The child process of the shutdown tests: node program.js ENDING [BEHAVIOUR [FILE]]. Raw terminal (if there is one), one
 // worker, "ready" on stdout, then the ending.
+import { openSync } from 'node:fs';
 import { pipe } from '#lkvm/sys/fd.js';
 import { must } from '#lkvm/sys/libc.js';
 import { isTerminal, RawMode } from '#lkvm/sys/tty.js';
 import { shutdownGuard } from '#lkvm/workers/guard.js';
 import { WorkerThread } from '#lkvm/workers/host.js';
+import { IoService } from '#lkvm/workers/io/service.js';
 import { onTerminationSignal } from '#lkvm/workers/signals.js';
 import type { WorkerSpec } from './worker.js';
 
-const [ending = '', behaviour = 'obedient'] = process.argv.slice(2);
+const [ending = '', behaviour = 'obedient', file] = process.argv.slice(2);
 
 if (isTerminal(0)) {
   const mode = RawMode.save(0);
@@ -19,7 +21,13 @@ if (isTerminal(0)) {
 
 const ends = pipe();
 if (typeof ends === 'number') throw new Error(`pipe: ${ends}`);
-const data: WorkerSpec = { behaviour: behaviour as WorkerSpec['behaviour'], pipe: ends[0] };
+const io = new IoService(shutdownGuard, (error) => console.error(error.message));
+const data: WorkerSpec = {
+  behaviour: behaviour as WorkerSpec['behaviour'],
+  pipe: ends[0],
+  file: file === undefined ? -1 : openSync(file, 'w'),
+  io: io.init,
+};
 const thread = new WorkerThread({
   name: 'test',
   entry: new URL('./worker.js', import.meta.url),
@@ -31,6 +39,7 @@ const thread = new WorkerThread({
       end();
     },
     onEnd: ({ error }) => {
+      void io.stop();
       if (error === undefined) return;
       console.error(error.message);
       process.exitCode = error.exitCode;
