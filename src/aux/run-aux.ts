@@ -1,4 +1,7 @@
 /** `lkvm aux`: the auxiliary runtime, from options to exit code. */
+import { SIGKILL } from '../abi/linux.js';
+import { dieWithParent as setParentDeathSignal } from '../sys/process.js';
+import { StartError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import type { AuxOptions } from './options.js';
 import { Runtime } from './runtime.js';
@@ -33,4 +36,11 @@ function attachAndRun(runtime: Runtime, options: AuxOptions, log: Log): number {
   const failures = new Shell(session, runtime, options, log).run();
   session.leave();
   return options.script && failures > 0 ? 1 : 0;
+}
+
+/** Has the kernel kill this process when process `parent` ends. Errors: StartError (it has ended already). */
+export function dieWithParent(parent: number): void {
+  if (setParentDeathSignal(SIGKILL, parent) < 0) {
+    throw new StartError(`process ${parent}, which started this one, has ended`);
+  }
 }

@@ -23,6 +23,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./pmm.js'),
   },
   {
+    name: 'aux',
+    summary: 'Play the other side: drivers and a small shell over a pool',
+    load: () => import('./aux.js'),
+  },
+  {
     name: 'layout',
     summary: 'Print the memory map that pmm would use, for people and for front ends',
     load: () => import('./layout.js'),
