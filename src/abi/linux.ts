@@ -5,6 +5,13 @@
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 export const AT_FDCWD = -100;
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+export const AT_REMOVEDIR = 0x200;
+export const AT_SYMLINK_FOLLOW = 0x400;
+export const AT_EMPTY_PATH = 0x1000;
+export const O_NOATIME = 0o1000000;
+export const O_DSYNC = 0o10000;
+export const O_SYNC = 0o4010000;
 export const F_GETFL = 3;
 export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;
@@ -124,3 +131,65 @@ export const WINSIZE_BYTES = 8;
 export const TIOCSWINSZ = 0x5414;
 export const TIOCGWINSZ = 0x5413;
 export const FIONREAD = 0x541b;
+
+// <linux/openat2.h>: struct open_how, and how to resolve a path
+export const OPEN_HOW_FLAGS_OFF = 0;
+export const OPEN_HOW_MODE_OFF = 8;
+export const OPEN_HOW_RESOLVE_OFF = 16;
+export const OPEN_HOW_BYTES = 24;
+export const RESOLVE_NO_XDEV = 0x01;
+export const RESOLVE_NO_MAGICLINKS = 0x02;
+export const RESOLVE_NO_SYMLINKS = 0x04;
+export const RESOLVE_BENEATH = 0x08;
+
+// <linux/stat.h>: struct statx is the same on every architecture, unlike struct stat
+export const STATX_BASIC_STATS = 0x7ff;
+export const STATX_BTIME = 0x800;
+export const STATX_MASK_OFF = 0;
+export const STATX_BLKSIZE_OFF = 4;
+export const STATX_NLINK_OFF = 16;
+export const STATX_UID_OFF = 20;
+export const STATX_GID_OFF = 24;
+export const STATX_MODE_OFF = 28;
+export const STATX_INO_OFF = 32;
+export const STATX_SIZE_OFF = 40;
+export const STATX_BLOCKS_OFF = 48;
+export const STATX_ATIME_OFF = 64;
+export const STATX_BTIME_OFF = 80;
+export const STATX_CTIME_OFF = 96;
+export const STATX_MTIME_OFF = 112;
+export const STATX_RDEV_MAJOR_OFF = 128;
+export const STATX_RDEV_MINOR_OFF = 132;
+export const STATX_DEV_MAJOR_OFF = 136;
+export const STATX_DEV_MINOR_OFF = 140;
+export const STATX_BYTES = 256;
+/** In struct statx_timestamp, behind the i64 of seconds. */
+export const STATX_NSEC_OFF = 8;
+
+// <asm-generic/statfs.h> with 64-bit words: x86-64 and arm64. <linux/magic.h>
+export const STATFS_TYPE_OFF = 0;
+export const STATFS_BSIZE_OFF = 8;
+export const STATFS_BLOCKS_OFF = 16;
+export const STATFS_BFREE_OFF = 24;
+export const STATFS_BAVAIL_OFF = 32;
+export const STATFS_FILES_OFF = 40;
+export const STATFS_FFREE_OFF = 48;
+export const STATFS_FSID_OFF = 56;
+export const STATFS_NAMELEN_OFF = 64;
+export const STATFS_BYTES = 120;
+export const PROC_SUPER_MAGIC = 0x9fa0;
+
+// struct linux_dirent64 of getdents64(2)
+export const DIRENT64_INO_OFF = 0;
+export const DIRENT64_OFF_OFF = 8;
+export const DIRENT64_RECLEN_OFF = 16;
+export const DIRENT64_TYPE_OFF = 18;
+export const DIRENT64_NAME_OFF = 19;
+
+// utimensat(2), <time.h>: struct timespec is { i64 seconds, i64 nanoseconds }
+export const TIMESPEC_BYTES = 16;
+export const UTIME_NOW = 0x3fffffff;
+export const UTIME_OMIT = 0x3ffffffe;
+
+// <sys/resource.h>
+export const RLIMIT_NOFILE = 7;

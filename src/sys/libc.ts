@@ -13,8 +13,11 @@ import { SysError } from '../util/errors.js';
 
 const libc = koffi.load(null);
 
-/** What C functions are called with: numbers (also addresses), C strings, bytes, or an array for `_Out_ int *`. */
-export type CArgument = number | string | null | Uint8Array | number[];
+/**
+ * What C functions are called with: numbers (also addresses), C strings, bytes, an array for `_Out_ int *`, and BigInt
+ * only for the rare 64-bit value that a double does not hold (directory cookies).
+ */
+export type CArgument = number | string | null | Uint8Array | number[] | bigint;
 
 /** A declared C function. All of ours return an integer. */
 export type CFunction = (...args: CArgument[]) => number;
