@@ -13,6 +13,7 @@ export const O_NOATIME = 0o1000000;
 export const O_DSYNC = 0o10000;
 export const O_SYNC = 0o4010000;
 export const F_GETFL = 3;
+export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;
 export const F_ADD_SEALS = 1033;

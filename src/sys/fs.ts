@@ -48,23 +48,29 @@ const cGetrlimit = declare('int getrlimit(int resource, uintptr_t limit)');
 
 const PROC_FD = '/proc/self/fd/';
 const DIGITS = 10;
-const ZERO = 48;
+const ZERO = 0x30;
+const DOT = 0x2e;
 const HOW_AT = 0;
 const TIMES_AT = 32;
 const RLIMIT_AT = 64;
 const EMPTY_AT = 80;
 const DOT_AT = 82;
+const PARENT_AT = 84;
 const PROC_AT = 96;
 
-/** Per worker: struct open_how, two struct timespec, struct rlimit, the strings "" and ".", and "/proc/self/fd/N". */
+/** Per worker: struct open_how, two struct timespec, struct rlimit, the strings "", "." and "..", and "/proc/self/fd/N". */
 const scratch = new NativeBuffer(PROC_AT + PROC_FD.length + DIGITS + 1);
-scratch.u8[DOT_AT] = '.'.charCodeAt(0);
+scratch.u8[DOT_AT] = DOT;
+scratch.u8[PARENT_AT] = DOT;
+scratch.u8[PARENT_AT + 1] = DOT;
 for (let i = 0; i < PROC_FD.length; i++) scratch.u8[PROC_AT + i] = PROC_FD.charCodeAt(i);
 
 /** Address of the empty string: with AT_EMPTY_PATH it means the descriptor itself. */
 export const EMPTY_NAME = scratch.address + EMPTY_AT;
 /** Address of the string ".". */
 export const DOT_NAME = scratch.address + DOT_AT;
+/** Address of the string "..". */
+export const PARENT_NAME = scratch.address + PARENT_AT;
 
 /**
  * The path "/proc/self/fd/N", for calls that take no descriptor or refuse an O_PATH one. The last component jumps to the
