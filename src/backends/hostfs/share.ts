@@ -54,8 +54,8 @@ export class Share {
   locatedName = 0;
   readonly #rootMajor: number;
   readonly #rootMinor: number;
-  readonly #rootInoLow: number;
-  readonly #rootInoHigh: number;
+  readonly rootInoLow: number;
+  readonly rootInoHigh: number;
   readonly #rootRefused: boolean;
   /** Device number → whether files on it may not be opened. */
   readonly #devices = new Map<number, boolean>();
@@ -78,8 +78,8 @@ export class Share {
     this.readOnly = readOnly;
     this.#rootMajor = stat.devMajor;
     this.#rootMinor = stat.devMinor;
-    this.#rootInoLow = stat.inoLow;
-    this.#rootInoHigh = stat.inoHigh;
+    this.rootInoLow = stat.inoLow;
+    this.rootInoHigh = stat.inoHigh;
     this.#rootRefused = this.fileSystem.type === PROC_SUPER_MAGIC;
     this.qids = new QidMap(stat.devMajor, stat.devMinor);
     this.nodes = new NodeTable(maxNodes ?? Math.max(64, Math.min(0x1_0000, openFileLimit() >>> 1)));
@@ -99,16 +99,18 @@ export class Share {
 
   /** True if {@link stat} is of the share's root. */
   statIsRoot(): boolean {
-    return this.isRoot(this.stat.devMajor, this.stat.devMinor, this.stat.inoLow, this.stat.inoHigh);
+    const { stat } = this;
+    return (
+      stat.inoLow === this.rootInoLow &&
+      stat.inoHigh === this.rootInoHigh &&
+      stat.devMinor === this.#rootMinor &&
+      stat.devMajor === this.#rootMajor
+    );
   }
 
-  isRoot(devMajor: number, devMinor: number, inoLow: number, inoHigh: number): boolean {
-    return (
-      inoLow === this.#rootInoLow &&
-      inoHigh === this.#rootInoHigh &&
-      devMinor === this.#rootMinor &&
-      devMajor === this.#rootMajor
-    );
+  /** True if the node is the share's root. */
+  isRoot(node: HostNode): boolean {
+    return this.stat.ofFd(node.fd) === 0 && this.statIsRoot();
   }
 
   /**
@@ -192,18 +194,17 @@ export class Share {
   #checkBeneath(dirFd: number): number {
     let current = dirFd;
     let result = -EACCES;
-    let lastLow = -1;
-    let lastHigh = -1;
+    let last = '';
     for (let depth = 0; depth < MAX_DEPTH; depth++) {
       if (this.stat.ofFd(current) < 0) break;
       if (this.statIsRoot()) {
         result = 0;
         break;
       }
-      // The top of everything is its own parent.
-      if (this.stat.inoLow === lastLow && this.stat.inoHigh === lastHigh) break;
-      lastLow = this.stat.inoLow;
-      lastHigh = this.stat.inoHigh;
+      const { devMajor, devMinor, inoLow, inoHigh } = this.stat;
+      const identity = `${devMajor}:${devMinor}:${inoHigh}:${inoLow}`;
+      if (identity === last) break; // the top of everything is its own parent
+      last = identity;
       const up = openat(current, PARENT_NAME, O_PATH | O_DIRECTORY, 0);
       if (current !== dirFd) close(current);
       current = up;
