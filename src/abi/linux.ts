@@ -15,7 +15,6 @@ export const O_SYNC = 0o4010000;
 export const F_GETFL = 3;
 export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETFL = 4;
-export const F_DUPFD_CLOEXEC = 1030;
 export const F_ADD_SEALS = 1033;
 export const F_SEAL_SEAL = 0x1;
 export const F_SEAL_SHRINK = 0x2;
