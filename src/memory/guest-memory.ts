@@ -97,7 +97,7 @@ export class GuestMemory {
   /**
    * Finds a range. On success `chunk`, `chunkIndex` and `offset` describe it until the next call.
    *
-   * @param gpa 0 ... 2^53 - 1
+   * @param gpa 0 ... 2^64, exact below 2^53; no region lies above 2^52
    * @param bytes 0 ... 2^32 - 1; a range of 0 bytes is fine anywhere inside or at the end of a region
    * @returns true if the whole range lies in one region; a range of more than 1 GiB may be refused in a region of more
    *   than 2 GiB

@@ -72,9 +72,6 @@ const POPPED = 1;
 const RETURNED = 2;
 
 const DESC_WORDS = VIRTQ_DESC_BYTES / 4;
-/** Above this an address is not exact as a double's integer part any more; such an address is never in memory. */
-const MAX_ADDRESS_HIGH = 0x10_0000;
-
 /** Text for a structural fault, for the log. */
 export function chainFaultText(code: number): string {
   switch (code) {
@@ -369,8 +366,11 @@ export class VirtQueue {
     return CHAIN_LOOP;
   }
 
-  /** Finds a range whose address is given as on the wire. */
+  /**
+   * Finds a range whose address is given as on the wire. Above 2^53 the sum is not exact, but then it is far above any
+   * memory, rounded or not.
+   */
   #translate(low: number, high: number, bytes: number): boolean {
-    return high < MAX_ADDRESS_HIGH && this.#memory.translate(high * 0x1_0000_0000 + low, bytes);
+    return this.#memory.translate(high * 0x1_0000_0000 + low, bytes);
   }
 }
