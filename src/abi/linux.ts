@@ -100,8 +100,7 @@ export const SIGTERM = 15;
 export const SIGTTOU = 22;
 export const SIG_BLOCK = 0;
 export const SIG_SETMASK = 2;
-/** First real-time signal of the kernel; libc keeps 32 and 33 for itself. */
-export const SIGRTMIN_KERNEL = 32;
+/** First real-time signal that is free: libc keeps 32 and 33 for itself. */
 export const SIGRT_FIRST_FREE = 34;
 export const SA_RESTART = 0x10000000;
 // struct sigaction as libc has it (not the kernel's), 64-bit

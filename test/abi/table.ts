@@ -1,0 +1,198 @@
+// What the C headers are asked about each of our constants. A constant needs no entry here when
+// * its name is the C name, or
+// * it is called STRUCT_FIELD_OFF or STRUCT_BYTES and STRUCT is in STRUCTS.
+import * as errno from '#lkvm/abi/errno.js';
+import * as hvl from '#lkvm/abi/hvl.js';
+import * as linux from '#lkvm/abi/linux.js';
+import * as tun from '#lkvm/abi/tun.js';
+import * as virtio from '#lkvm/abi/virtio.js';
+import * as ring from '#lkvm/abi/virtio-ring.js';
+import type { ArchAbi } from '#lkvm/sys/arch.js';
+
+/** Our prefix of a structure's offsets → the C type and what the C field names begin with. */
+export const STRUCTS: Record<string, readonly [type: string, fieldPrefix: string]> = {
+  CMSGHDR: ['struct cmsghdr', 'cmsg_'],
+  DIRENT64: ['struct dirent64', 'd_'],
+  FLOCK: ['struct flock', 'l_'],
+  IFREQ: ['struct ifreq', 'ifr_'],
+  IOVEC: ['struct iovec', 'iov_'],
+  MSGHDR: ['struct msghdr', 'msg_'],
+  OPEN_HOW: ['struct open_how', ''],
+  SIGACTION: ['struct sigaction', 'sa_'],
+  SIGSET: ['sigset_t', ''],
+  SOCKADDR_IN: ['struct sockaddr_in', 'sin_'],
+  SOCKADDR_UN: ['struct sockaddr_un', 'sun_'],
+  STATFS: ['struct statfs64', 'f_'],
+  STATX: ['struct statx', 'stx_'],
+  TERMIOS: ['struct termios', 'c_'],
+  TIMESPEC: ['struct timespec', 'tv_'],
+  WINSIZE: ['struct winsize', 'ws_'],
+  VIRTIO_CONSOLE: ['struct virtio_console_config', ''],
+  VIRTIO_NET_CONFIG: ['struct virtio_net_config', ''],
+  VIRTIO_NET_HDR: ['struct virtio_net_hdr', ''],
+  VIRTQ_AVAIL: ['struct vring_avail', ''],
+  VIRTQ_DESC: ['struct vring_desc', ''],
+  VIRTQ_USED: ['struct vring_used', ''],
+  VIRTQ_USED_ELEM: ['struct vring_used_elem', ''],
+};
+
+/** Constants whose C expression follows from neither rule. */
+export const EXPRESSIONS: Record<string, string> = {
+  IFREQ_UNION_OFF: 'offsetof(struct ifreq, ifr_flags)',
+  OPEN_HOW_BYTES: 'sizeof(struct open_how)',
+  SIGRT_FIRST_FREE: 'SIGRTMIN',
+  SOCKADDR_IN_ADDR_OFF: 'offsetof(struct sockaddr_in, sin_addr)',
+  STATX_NSEC_OFF: 'offsetof(struct statx_timestamp, tv_nsec)',
+  TERMIOS_ECHO: 'ECHO',
+  TERMIOS_ICANON: 'ICANON',
+  TERMIOS_OPOST: 'OPOST',
+  UNIX_PATH_MAX: 'sizeof(((struct sockaddr_un *)0)->sun_path)',
+  VIRTIO_CONSOLE_CONFIG_BYTES: 'sizeof(struct virtio_console_config)',
+  VIRTIO_NET_CONFIG_MAX_PAIRS_OFF: 'offsetof(struct virtio_net_config, max_virtqueue_pairs)',
+  VIRTIO_NET_HDR_NUM_BUFFERS_OFF: 'offsetof(struct virtio_net_hdr_mrg_rxbuf, num_buffers)',
+  VIRTIO_NET_HDR_MRG_BYTES: 'sizeof(struct virtio_net_hdr_mrg_rxbuf)',
+  VIRTIO_MMIO_HOST_FEATURES: 'VIRTIO_MMIO_DEVICE_FEATURES',
+  VIRTIO_MMIO_HOST_FEATURES_SEL: 'VIRTIO_MMIO_DEVICE_FEATURES_SEL',
+  VIRTIO_MMIO_GUEST_FEATURES: 'VIRTIO_MMIO_DRIVER_FEATURES',
+  VIRTIO_MMIO_GUEST_FEATURES_SEL: 'VIRTIO_MMIO_DRIVER_FEATURES_SEL',
+  VIRTIO_ID_ENTROPY: 'VIRTIO_ID_RNG',
+  VIRTQ_DESC_F_NEXT: 'VRING_DESC_F_NEXT',
+  VIRTQ_DESC_F_WRITE: 'VRING_DESC_F_WRITE',
+  VIRTQ_DESC_F_INDIRECT: 'VRING_DESC_F_INDIRECT',
+  VIRTQ_AVAIL_F_NO_INTERRUPT: 'VRING_AVAIL_F_NO_INTERRUPT',
+  VIRTQ_USED_F_NO_NOTIFY: 'VRING_USED_F_NO_NOTIFY',
+  VIRTQ_DESC_ALIGN: 'VRING_DESC_ALIGN_SIZE',
+  VIRTQ_AVAIL_ALIGN: 'VRING_AVAIL_ALIGN_SIZE',
+  VIRTQ_USED_ALIGN: 'VRING_USED_ALIGN_SIZE',
+  VIRTIO_F_INDIRECT_DESC: 'VIRTIO_RING_F_INDIRECT_DESC',
+  VIRTIO_F_EVENT_IDX: 'VIRTIO_RING_F_EVENT_IDX',
+};
+
+/** Constants no user-space header has, and where they come from instead. */
+export const NOT_IN_HEADERS: Record<string, string> = {
+  SCM_MAX_FD: 'kernel source, include/net/scm.h; tested by sending that many',
+  VIRTIO_MMIO_MAGIC: 'virtio 1.2 section 4.2.2',
+  VIRTQ_SIZE_MAX: 'virtio 1.2 section 2.7',
+};
+
+/** One set of constants, checked with one set of headers. */
+export interface Group {
+  readonly name: string;
+  readonly headers: readonly string[];
+  /** Constant → its value for one architecture. Values that are not numbers are ignored. */
+  readonly values: (abi: ArchAbi) => Record<string, unknown>;
+  /** Constant → C expression, on top of the rules above. */
+  readonly expressions?: Record<string, string>;
+  /** Names that are our own and have no counterpart in C. */
+  readonly own?: RegExp;
+}
+
+export const GROUPS: readonly Group[] = [
+  {
+    name: 'abi/errno.ts',
+    headers: ['errno.h'],
+    values: () => ({ ...errno }),
+  },
+  {
+    name: 'abi/linux.ts',
+    headers: [
+      'fcntl.h',
+      'dirent.h',
+      'sys/stat.h',
+      'sys/vfs.h',
+      'sys/file.h',
+      'sys/mman.h',
+      'sys/epoll.h',
+      'sys/eventfd.h',
+      'sys/socket.h',
+      'sys/un.h',
+      'sys/uio.h',
+      'sys/prctl.h',
+      'sys/random.h',
+      'sys/resource.h',
+      'sys/xattr.h',
+      'signal.h',
+      'termios.h',
+      'sys/ioctl.h',
+      'time.h',
+      'linux/openat2.h',
+      'linux/magic.h',
+    ],
+    values: () => ({ ...linux }),
+  },
+  {
+    name: 'abi/tun.ts',
+    headers: [
+      'sys/socket.h',
+      'netinet/in.h',
+      'linux/if.h',
+      'sys/ioctl.h',
+      'linux/if_tun.h',
+      'linux/sockios.h',
+    ],
+    values: () => ({ ...tun }),
+  },
+  {
+    name: 'abi/virtio.ts',
+    headers: [
+      'linux/virtio_ids.h',
+      'linux/virtio_config.h',
+      'linux/virtio_ring.h',
+      'linux/virtio_net.h',
+      'linux/virtio_console.h',
+      'linux/virtio_9p.h',
+    ],
+    values: () => ({ ...virtio }),
+  },
+  {
+    name: 'abi/virtio-ring.ts',
+    headers: ['linux/virtio_ring.h'],
+    values: () => ({ ...ring }),
+  },
+  {
+    name: 'abi/hvl.ts',
+    headers: ['linux/virtio_mmio.h'],
+    values: () => ({ ...hvl }),
+    own: /^HVLS?_/,
+  },
+  {
+    name: 'sys/arch.ts',
+    headers: ['fcntl.h', 'sys/epoll.h', 'sys/syscall.h'],
+    values: ({ oLargefile: _, ...abi }) => abi,
+    expressions: {
+      epollEventBytes: 'sizeof(struct epoll_event)',
+      epollEventDataOff: 'offsetof(struct epoll_event, data)',
+      oDirectory: 'O_DIRECTORY',
+      oNofollow: 'O_NOFOLLOW',
+      oDirect: 'O_DIRECT',
+      oTmpfile: 'O_TMPFILE',
+      nrOpenat2: 'SYS_openat2',
+      nrEpollPwait2: 'SYS_epoll_pwait2',
+      nrGettid: 'SYS_gettid',
+      nrTgkill: 'SYS_tgkill',
+    },
+  },
+  {
+    // libc shows O_LARGEFILE as 0 on 64-bit machines; F_GETFL and 9P clients show the kernel's value
+    name: 'sys/arch.ts, kernel',
+    headers: ['asm/fcntl.h'],
+    values: ({ oLargefile }) => ({ oLargefile }),
+    expressions: { oLargefile: 'O_LARGEFILE' },
+  },
+  {
+    // What the prototypes of sys/ take for granted
+    name: 'C types in sys/',
+    headers: ['sys/types.h', 'sys/socket.h', 'time.h', 'termios.h'],
+    values: () => ({ pointer: 8, long: 8, size: 8, off64: 8, mode: 4, socklen: 4, time: 8, uid: 4 }),
+    expressions: {
+      pointer: 'sizeof(void *)',
+      long: 'sizeof(long)',
+      size: 'sizeof(size_t)',
+      off64: 'sizeof(off64_t)',
+      mode: 'sizeof(mode_t)',
+      socklen: 'sizeof(socklen_t)',
+      time: 'sizeof(time_t)',
+      uid: 'sizeof(uid_t)',
+    },
+  },
+];
