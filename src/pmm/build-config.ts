@@ -33,6 +33,8 @@ const PAGE_BYTES = 4096;
 export const MAX_INTERVAL_US = 1_000_000;
 export const DEFAULT_TAG = 'kvm_9p';
 const MAX_TAG_BYTES = 32;
+/** sockaddr_un.sun_path without the NUL. */
+const MAX_SOCKET_PATH = 107;
 export const DEFAULT_UIO = '/dev/uio0';
 export const DEFAULT_UMB = '/dev/umb';
 export const DEFAULT_MEM = '/dev/mem';
@@ -124,6 +126,7 @@ function checkSignals(pool: PoolSpec, notify: NotifySpec, poll: PollSpec): void 
       `--shmem-backend memfd needs --notify eventfd:PATH, over which the peer receives the memory; not ${notify.kind}`,
     );
   }
+  if (notify.kind === 'socket' || notify.kind === 'eventfd') checkSocketPath(notify);
   if (notify.kind === 'poll') {
     checkInterval('--notify poll', notify.us);
     if (poll.kind === 'none') {
@@ -133,6 +136,15 @@ function checkSignals(pool: PoolSpec, notify: NotifySpec, poll: PollSpec): void 
     }
   }
   if (poll.kind === 'interval') checkInterval('--poll interval', poll.us);
+}
+
+function checkSocketPath({ kind, path }: { readonly kind: string; readonly path: string }): void {
+  const bytes = new TextEncoder().encode(path).length;
+  if (bytes < 1 || bytes > MAX_SOCKET_PATH) {
+    throw new ConfigError(
+      `--notify ${kind}:${path}: a socket path has 1 ... ${MAX_SOCKET_PATH} bytes, and this one has ${bytes}`,
+    );
+  }
 }
 
 function checkInterval(option: string, us: number): void {
