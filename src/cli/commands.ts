@@ -28,6 +28,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./aux.js'),
   },
   {
+    name: 'demo',
+    summary: 'Both sides on this machine: a PMM, and a shell that uses its devices',
+    load: () => import('./demo.js'),
+  },
+  {
     name: 'layout',
     summary: 'Print the memory map that pmm would use, for people and for front ends',
     load: () => import('./layout.js'),

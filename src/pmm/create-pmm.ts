@@ -14,6 +14,7 @@ import type { Log } from '../util/ports.js';
 import { hvlDeviceTree } from '../virtio/transport/hvl/device-tree.js';
 import { shutdownGuard } from '../workers/guard.js';
 import { WorkerThread } from '../workers/host.js';
+import { IoService } from '../workers/io/service.js';
 import { buildPmmConfig } from './build-config.js';
 import type { PmmConfig } from './config.js';
 import { ConsoleStream } from './console-stream.js';
@@ -49,7 +50,8 @@ export async function startPmm(config: PmmConfig, extras: PmmExtras = {}): Promi
   const pool = openPool(config, log);
   const console = extras.consoleStream === true ? new ConsoleStream() : undefined;
   const counters = new SharedArrayBuffer((layout.slots.length + 1) * COUNTER_COUNT * 8);
-  const pmm = new Pmm({ layout, pool, counters, console, log });
+  const io = new IoService(shutdownGuard, (error) => log.warn(`the I/O worker has failed: ${error.message}`));
+  const pmm = new Pmm({ layout, pool, counters, console, io, log });
   const data: PmmReactorData = {
     config: console === undefined ? config : withConsole(config, console),
     layout,
@@ -57,11 +59,13 @@ export async function startPmm(config: PmmConfig, extras: PmmExtras = {}): Promi
     poolAccess: pool.access,
     poolFd: pool.handOverFd,
     fdt: config.withDtb ? hvlDeviceTree(layout) : new Uint8Array(0),
+    io: io.init,
     epoch: randomInt(1, 2 ** 31),
     counters,
   };
   await startReactor(pmm, data);
   await startScripts(pmm, config, log);
+  pmm.takeTerminal(data.config);
   return pmm;
 }
 
@@ -106,7 +110,7 @@ async function startReactor(pmm: Pmm, data: PmmReactorData): Promise<void> {
           ready();
         } else pmm.handle(message);
       },
-      onEnd: (end) => pmm.ended(end),
+      onEnd: (end) => void pmm.ended(end),
     },
   });
   pmm.attach(thread);

@@ -1,5 +1,6 @@
 /** What main and the PMM's reactor worker tell each other. Set-up and events only; never on a data path. */
 import type { HvlLayout } from '../virtio/transport/hvl/layout.js';
+import type { IoInit } from '../workers/io/ring.js';
 import type { PmmConfig } from './config.js';
 
 /** Given to the worker when it starts. */
@@ -13,6 +14,8 @@ export interface PmmReactorData {
   readonly poolFd: number;
   /** The published device tree; empty without one. */
   readonly fdt: Uint8Array;
+  /** The reactor's end of the I/O worker. */
+  readonly io: IoInit;
   /** Static mode: this start's random non-zero number. */
   readonly epoch: number;
   /** One row of COUNTER_COUNT doubles per device, then one for the pool itself. */

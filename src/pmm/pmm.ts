@@ -17,9 +17,12 @@ import { f64At } from '../util/typed.js';
 import type { HvlLayout } from '../virtio/transport/hvl/layout.js';
 import { shutdownGuard } from '../workers/guard.js';
 import type { ThreadEnd, WorkerThread } from '../workers/host.js';
+import type { IoService } from '../workers/io/service.js';
+import type { PmmConfig } from './config.js';
 import type { ConsoleStream } from './console-stream.js';
 import type { PmmReactorMessage } from './messages.js';
 import type { Pool } from './pool.js';
+import { rawTerminal } from './raw-terminal.js';
 
 /** How a PMM ended. */
 export interface PmmExit {
@@ -62,6 +65,7 @@ export interface PmmParts {
   readonly pool: Pool;
   readonly counters: SharedArrayBuffer;
   readonly console: ConsoleStream | undefined;
+  readonly io: IoService;
   readonly log: Log;
 }
 
@@ -77,6 +81,7 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
   #thread: WorkerThread | undefined;
   #reason: PmmExit['reason'] = 'failed';
   #resolveExited: (exit: PmmExit) => void = () => undefined;
+  #restoreTerminal: () => void = () => undefined;
   #beforeStop: (() => void) | undefined;
   #unguard: (() => void) | undefined;
 
@@ -166,11 +171,24 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
     }
   }
 
-  /** @internal The reactor has exited: nobody uses the pool any more. */
-  ended(end: ThreadEnd): void {
+  /** @internal The console's terminal, if it has one, passes every key on; it is put back on every way out. */
+  takeTerminal(config: PmmConfig): void {
+    const console = config.devices.find((spec) => spec.name === 'console');
+    if (console !== undefined) this.#restoreTerminal = rawTerminal(console.inputFd, shutdownGuard);
+  }
+
+  /** @internal The reactor has exited: nobody uses the pool any more, but perhaps a call that still waits for a disk. */
+  async ended(end: ThreadEnd): Promise<void> {
     this.#unguard?.();
+    this.#restoreTerminal();
     this.#parts.console?.close();
-    this.#parts.pool.close();
+    try {
+      await this.#parts.io.stop();
+      this.#parts.pool.close();
+    } catch (error) {
+      // The pool stays mapped: the kernel may still write into it.
+      this.#parts.log.warn(error instanceof Error ? error.message : String(error));
+    }
     const error = end.error === undefined ? undefined : fromWire(end.error);
     this.#resolveExited({ reason: error === undefined ? this.#reason : 'failed', error });
   }

@@ -14,6 +14,7 @@ import { RateLimitedLog } from '../util/rate-limit.js';
 import type { VirtioDevice } from '../virtio/core/device.js';
 import { HvlTransport } from '../virtio/transport/hvl/hvl-transport.js';
 import { runThread, type ThreadContext } from '../workers/entry.js';
+import { IoClient } from '../workers/io/client.js';
 import { DeviceMaker } from '../workers/reactor/make-device.js';
 import type { PmmConfig } from './config.js';
 import { makeDoorbell } from './doorbell.js';
@@ -33,9 +34,11 @@ async function main(context: ThreadContext<PmmReactorData>): Promise<void> {
     [{ gpa: shmemAddr, hva: data.poolAddress, bytes: shmemSize }],
     data.poolAccess,
   );
+  const blocking = new IoClient(data.io, reactor);
   const maker = new DeviceMaker({
     loop: reactor,
     log,
+    blocking,
     onEscape: () => post({ type: 'escape' }),
   });
   const devices: VirtioDevice[] = [];
@@ -46,6 +49,7 @@ async function main(context: ThreadContext<PmmReactorData>): Promise<void> {
     }
     serve({ context, reactor, memory, devices, maker, log, post });
   } finally {
+    blocking.close(); // first: calls under way name files that the devices close
     for (const device of devices.reverse()) device.close();
     reactor.close();
   }

@@ -3,6 +3,7 @@
  * every back end. Thread: reactor.
  */
 import { GatewayBackend } from '../../backends/gateway/gateway.js';
+import { HostTree } from '../../backends/hostfs/host-tree.js';
 import { GetrandomSource } from '../../backends/random/getrandom.js';
 import { TapBackend } from '../../backends/tap/tap.js';
 import { TerminalBackend } from '../../backends/terminal/terminal.js';
@@ -10,17 +11,20 @@ import { openTap } from '../../sys/tap.js';
 import { windowSize } from '../../sys/tty.js';
 import type { Counters } from '../../util/counters.js';
 import { StartError } from '../../util/errors.js';
-import type { EventLoop, Log } from '../../util/ports.js';
+import type { BlockingCalls, EventLoop, Log } from '../../util/ports.js';
 import type { VirtioDevice } from '../../virtio/core/device.js';
 import { ConsoleDevice } from '../../virtio/devices/console/device.js';
 import { NetDevice } from '../../virtio/devices/net/device.js';
+import { P9Device } from '../../virtio/devices/p9/device.js';
 import { RngDevice } from '../../virtio/devices/rng/device.js';
-import type { ConsoleSpec, DeviceSpec, NetSpec, RngSpec } from './device-spec.js';
+import type { ConsoleSpec, DeviceSpec, NetSpec, P9Spec, RngSpec } from './device-spec.js';
 
 /** What devices need of the machine around them. */
 export interface DeviceSurroundings {
   readonly loop: EventLoop;
   readonly log: Log;
+  /** Where calls go that may wait for a disk. */
+  readonly blocking: BlockingCalls;
   /** The person at the console typed the escape keys. */
   readonly onEscape: () => void;
 }
@@ -49,7 +53,7 @@ export class DeviceMaker {
       case 'net':
         return this.#net(spec, counters);
       case 'p9':
-        throw new StartError(`${spec.name}: this device is not wired yet`);
+        return this.#p9(spec, counters);
     }
   }
 
@@ -87,5 +91,12 @@ export class DeviceMaker {
       mac,
       features,
     });
+  }
+
+  #p9({ tree, tag, queueSizes, features }: P9Spec, counters: Counters): VirtioDevice {
+    if (tree.kind !== 'directory') throw new StartError('9p: trees made in JavaScript are not wired yet');
+    const { path, readOnly } = tree;
+    const served = new HostTree({ path, readOnly, blocking: this.#around.blocking });
+    return new P9Device({ tree: served, tag, counters, queueSizes, features });
   }
 }
