@@ -4,7 +4,7 @@ const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /**
  * Calls `stop` at the first signal that asks the process to end (also when the terminal is closed). At the second one
- * the process exits at once, with code 0, through the shutdown guard.
+ * the process exits at once, through the shutdown guard, with `process.exitCode` if somebody set it, else 0.
  *
  * @param stop begins the orderly end; the process exits by itself when all has stopped
  * @returns a function that takes the handlers away again
@@ -13,7 +13,7 @@ export function onTerminationSignal(stop: (signal: NodeJS.Signals) => void): () 
   let signalled = false;
   const handler = (signal: NodeJS.Signals): void => {
     if (signal === 'SIGHUP') ignoreOutputErrors();
-    if (signalled) process.exit(0);
+    if (signalled) process.exit(); // with process.exitCode, or 0
     signalled = true;
     stop(signal);
   };
