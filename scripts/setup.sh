@@ -42,5 +42,10 @@ if [ -n "$stale" ]; then
   mkdir -p dist
   touch dist/.building # files changed while tsc runs are newer than this
   run_quietly node_modules/.bin/tsc -p tsconfig.json
+  # tsc leaves what it made of sources that are gone; a package must not contain that
+  while IFS= read -r file; do
+    source=src/${file#dist/}
+    [ -e "${source%.js}.ts" ] || rm -f "$file" "$file.map" "${file%.js}.d.ts"
+  done < <(find dist -name '*.js')
   mv dist/.building dist/.built
 fi

@@ -21,12 +21,25 @@ export function skipWithout(...names: readonly string[]): string | false {
   return missing.length === 0 ? false : `not installed: ${missing.join(', ')}`;
 }
 
-/** Runs a command to its end. @returns status (-1 if it could not run), stdout, stderr */
+/** How a command ended: status (-1 if it could not run), stdout, stderr. */
+export interface ToolResult {
+  readonly status: number;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+/** Runs a command to its end. */
 export function runTool(
   command: string,
   args: readonly string[],
   input: string | Uint8Array = '',
-): { status: number; stdout: Buffer; stderr: string } {
+): ToolResult {
   const { status, stdout, stderr } = spawnSync(command, args, { input, timeout: 60_000 });
+  return { status: status ?? -1, stdout: stdout ?? Buffer.alloc(0), stderr: (stderr ?? '').toString() };
+}
+
+/** Runs a command to its end in a folder. */
+export function runIn(cwd: string, command: string, args: readonly string[]): ToolResult {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, timeout: 180_000 });
   return { status: status ?? -1, stdout: stdout ?? Buffer.alloc(0), stderr: (stderr ?? '').toString() };
 }
