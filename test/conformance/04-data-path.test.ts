@@ -175,6 +175,19 @@ for (const [what, breakIt] of BROKEN_RINGS) {
   });
 }
 
+test('MUST 35: a good chain before the bad one in the same pass → completed, but nothing is written after the stop', () => {
+  const { bench, driver } = running(3);
+  using _ = bench;
+  const ring = driver.rings[1] as HvlRing;
+  ring.add({ addr: BUFFERS, len: 4 });
+  ring.available(4);
+  driver.kick(1);
+  bench.run();
+  assert.equal(ring.usedIdx, 1);
+  assert.equal(driver.read(R.INTERRUPT_STATUS), 0);
+  assert.ok(bench.warnings.some((line) => line.startsWith('console (slot 0): queue 1: ')));
+});
+
 test('MUST 36: descriptor changed by the driver while the device works on it → the checked copy is used', () => {
   const { bench, driver, device } = running(3);
   using _ = bench;

@@ -110,27 +110,31 @@ export class TestDevice implements VirtioDevice {
     const iov = this.#iovOf(active.memory);
     let status = CHAIN_OK;
     let left = this.#budget;
-    while (left > 0) {
-      status = queue.pop(this.#chain);
-      if (status !== CHAIN_OK) break;
-      left--;
-      this.#chain.readable(iov);
-      const n = iov.gather(this.#bytes, 0, 0, STAGING);
-      this.onChain();
-      if (this.active !== active) return false;
-      this.#chain.writable(iov);
-      const written = iov.scatter(this.#bytes, 0, 0, n);
-      iov.commit(written);
-      queue.push(this.#chain.head, written);
-    }
+    do {
+      queue.disableKicks();
+      while (left > 0) {
+        status = queue.pop(this.#chain);
+        if (status !== CHAIN_OK) break;
+        left--;
+        this.#chain.readable(iov);
+        const n = iov.gather(this.#bytes, 0, 0, STAGING);
+        this.onChain();
+        if (this.active !== active) return false;
+        this.#chain.writable(iov);
+        const written = iov.scatter(this.#bytes, 0, 0, n);
+        iov.commit(written);
+        queue.push(this.#chain.head, written);
+      }
+      queue.publish();
+    } while (left > 0 && status === CHAIN_EMPTY && queue.enableKicks());
     this.#finish(queue, status);
-    return status !== CHAIN_EMPTY && status >= 0;
+    return status === CHAIN_OK;
   }
 
   #finish(queue: VirtQueue, status: number): void {
     const active = this.active as ActiveDevice;
     queue.publish();
+    if (queue.needsInterrupt()) active.notifier.usedBuffers(queue.index);
     if (status < 0) active.notifier.driverFault(queue.index, status);
-    else if (queue.needsInterrupt()) active.notifier.usedBuffers(queue.index);
   }
 }

@@ -33,3 +33,23 @@ export function watchStores(body: () => void, after: () => void = () => {}): num
   }
   return stores;
 }
+
+/** Calls `before` ahead of each `Atomics.load` while `body` runs: what another processor might do at that moment. */
+export function watchLoads(body: () => void, before: () => void): void {
+  const { load } = Atomics;
+  let inside = false;
+  const target = Atomics as unknown as Record<string, unknown>;
+  target['load'] = (array: Uint32Array, index: number): number => {
+    if (!inside) {
+      inside = true;
+      before();
+      inside = false;
+    }
+    return load(array, index);
+  };
+  try {
+    body();
+  } finally {
+    target['load'] = load;
+  }
+}
