@@ -1,7 +1,7 @@
 /**
  * Tap interfaces: /dev/net/tun, a macvtap node, or an inherited descriptor.
  *
- * Thread: {@link openTap} on main, before anything runs; the two setters on the reactor.
+ * Thread: any; {@link openTap} before anything runs.
  */
 import { EACCES, EBADFD, EBUSY, EINVAL, ENODEV, ENOENT, ENXIO, EPERM } from '../abi/errno.js';
 import { F_GETFL, F_SETFL, SOCK_CLOEXEC } from '../abi/linux.js';
@@ -186,6 +186,10 @@ function interfaceExists(request: NativeBuffer, name: string): boolean {
 
 /** Gives the interface its address and brings it up. Errors: StartError. */
 function bringUp(request: NativeBuffer, name: string, ip: string): void {
+  const octets = ip.split('.').map(Number);
+  if (!/^\d+(\.\d+){3}$/.test(ip) || octets.some((octet) => octet > 255)) {
+    throw new StartError(`host_ip=${ip} is not an IPv4 address; give one like 192.168.33.1`);
+  }
   try {
     withSocket((socket) => {
       const set = (code: number, address: readonly number[], call: string): void => {
@@ -194,7 +198,7 @@ function bringUp(request: NativeBuffer, name: string, ip: string): void {
         request.u8.set(address, ADDR_OFF + SOCKADDR_IN_ADDR_OFF);
         must(ioctl(socket, code, request.address), call, name);
       };
-      set(SIOCSIFADDR, ip.split('.').map(Number), 'SIOCSIFADDR');
+      set(SIOCSIFADDR, octets, 'SIOCSIFADDR');
       set(SIOCSIFNETMASK, [255, 255, 255, 0], 'SIOCSIFNETMASK');
       clear(request, name);
       must(ioctl(socket, SIOCGIFFLAGS, request.address), 'SIOCGIFFLAGS', name);
