@@ -10,7 +10,7 @@
 import { HVL_BLOCK_BYTES, VIRTIO_MMIO_CONFIG } from '../../../abi/hvl.js';
 import { ACCESS_WORD, type GuestMemory } from '../../../memory/guest-memory.js';
 import { invariant } from '../../../util/errors.js';
-import { u8At } from '../../../util/typed.js';
+import { u8At, u32At } from '../../../util/typed.js';
 
 export class RegisterBlock {
   readonly #u32: Uint32Array;
@@ -32,6 +32,11 @@ export class RegisterBlock {
   /** @param offset of a register, a multiple of 4 below 0x200 */
   load(offset: number): number {
     return Atomics.load(this.#u32, this.#word + (offset >>> 2));
+  }
+
+  /** As {@link load} without any ordering, at a seventh of the price: only to find out whether a look is worth while. */
+  peek(offset: number): number {
+    return u32At(this.#u32, this.#word + (offset >>> 2));
   }
 
   /** @param value 0 ... 2^32 - 1 */

@@ -21,6 +21,7 @@ import {
   VIRTIO_MMIO_GUEST_PAGE_SIZE,
   VIRTIO_MMIO_INT_CONFIG,
   VIRTIO_MMIO_INT_VRING,
+  VIRTIO_MMIO_INTERRUPT_ACK,
   VIRTIO_MMIO_STATUS,
 } from '../../../abi/hvl.js';
 import {
@@ -155,6 +156,15 @@ export class HvlDevice implements Notifier {
     if (this.#state === IDLE && this.#handshake()) busy = true;
     if (this.#state === RUNNING && this.#serve()) busy = true;
     return busy;
+  }
+
+  /**
+   * As {@link look}, for a loop that polls: a running device is looked at properly only if plain loads show a change.
+   * They are not ordered against anything, so before sleeping a proper look is needed.
+   */
+  glance(): boolean {
+    if (this.#state === RUNNING && !this.#hasMoved()) return false;
+    return this.look();
   }
 
   /** Shows the interrupts collected in this round. @returns true if the driver must be signalled */
@@ -311,6 +321,20 @@ export class HvlDevice implements Notifier {
   }
 
   // Running
+
+  #hasMoved(): boolean {
+    const block = this.#block;
+    if ((block.peek(VIRTIO_MMIO_STATUS) & STATUS_MASK) !== this.#raw) return true;
+    if (block.peek(VIRTIO_MMIO_INTERRUPT_ACK) !== 0) return true;
+    if (this.#armed && block.peek(VIRTIO_MMIO_GUEST_PAGE_SIZE) !== 0) return true;
+    if (this.#static?.hasMoved() === true) return true;
+    for (let q = 0; q < this.#queueCount; q++) {
+      if (u8At(this.#more, q) !== 0) return true;
+      const queue = at(this.#queues, q);
+      if (queue !== undefined && queue.peekAvailIdx() !== i32At(this.#seenAvail, q)) return true;
+    }
+    return false;
+  }
 
   /** @returns true if there was work */
   #serve(): boolean {

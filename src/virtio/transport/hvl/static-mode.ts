@@ -85,6 +85,11 @@ export class StaticMode {
     block.store(HVLS_MAGIC_OFF, HVLS_MAGIC);
   }
 
+  /** Whether {@link poll} is worth while. Hot path. */
+  hasMoved(): boolean {
+    return this.#block.peek(HVLS_ATTACH_OFF) !== this.#seen;
+  }
+
   /** Looks at the attach word. @returns a STATIC_ constant. Hot path. */
   poll(): number {
     const attach = this.#block.load(HVLS_ATTACH_OFF);
