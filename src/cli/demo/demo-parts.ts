@@ -82,7 +82,8 @@ export class ConsoleSession {
   }
 }
 
-function withResolvers<T>() {
+/** A promise and its two ends. */
+export function withResolvers<T>() {
   let resolve: (value: T) => void = () => undefined;
   let reject: (error: Error) => void = () => undefined;
   const promise = new Promise<T>((yes, no) => {

@@ -5,9 +5,10 @@
 import { createPmm } from '../../pmm/create-pmm.js';
 import type { PmmDeviceOptions } from '../../pmm/options.js';
 import type { Pmm, PmmExit } from '../../pmm/pmm.js';
+import { onTerminationSignal } from '../../pmm/termination.js';
 import { StartError } from '../../util/errors.js';
 import type { Log } from '../../util/ports.js';
-import { AuxChild, ConsoleSession, DemoPlace } from './demo-parts.js';
+import { AuxChild, ConsoleSession, DemoPlace, withResolvers } from './demo-parts.js';
 import type { CommandResult, PingResult } from './script-session.js';
 
 /** What the demo is asked to do. */
@@ -39,11 +40,28 @@ export async function runDemo(options: DemoOptions, log: Log): Promise<number> {
     { log, consoleStream: options.commands !== undefined },
   );
   using child = new AuxChild(place, options.commands !== undefined);
+  const stopped = withResolvers<number>();
+  const forget = onTerminationSignal(() => stopped.resolve(0));
+  try {
+    return await Promise.race([stopped.promise, play(options, pmm, child)]);
+  } finally {
+    forget();
+  }
+}
+
+/** @returns the exit code, once the person or the script is done */
+async function play(options: DemoOptions, pmm: Pmm, child: AuxChild): Promise<number> {
   const console = pmm.console;
   if (options.commands === undefined || console === undefined) return await interactive(pmm, child);
   const results = await runScript(options, options.commands, new ConsoleSession(console), child);
   report(options, results, pmm);
-  return results.length === options.commands.length && results.every((r) => r.ok) ? 0 : 1;
+  return succeeded(options, results) ? 0 : 1;
+}
+
+function succeeded(options: DemoOptions, results: readonly CommandResult[]): boolean {
+  const expected = options.commands?.length ?? 0;
+  const left = results.at(-1)?.command === 'exit'; // what stands behind it is not run
+  return (left || results.length === expected) && results.every((result) => result.ok);
 }
 
 function demoDevices(options: DemoOptions): PmmDeviceOptions[] {
@@ -88,12 +106,16 @@ function report(options: DemoOptions, results: readonly CommandResult[], pmm: Pm
   if (!options.json) return;
   const commands = results.map(({ command, ok, output }) => ({ command, ok, output }));
   const devices: Record<string, DeviceReport> = {};
-  for (const device of pmm.counters()) {
+  const counters = pmm.counters();
+  for (const name of ['console', 'p9', 'net', 'rng']) {
+    const device = counters.find((each) => each.name === name);
+    if (device === undefined) continue;
     const { requests, bytes, interrupts, doorbells } = device;
-    devices[device.name] = { requests, bytes, interrupts, doorbells };
+    devices[name] = { requests, bytes, interrupts, doorbells };
   }
-  const ok = results.length === (options.commands?.length ?? 0) && results.every((r) => r.ok);
-  process.stdout.write(`${JSON.stringify({ ok, commands, ping: pingSummary(results), devices })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ ok: succeeded(options, results), commands, ping: pingSummary(results), devices })}\n`,
+  );
 }
 
 interface DeviceReport {
