@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { openSync, readSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -23,6 +25,7 @@ import {
   setWindowSize,
   windowSize,
 } from '#lkvm/sys/tty.js';
+import { projectRoot } from '../../support/project.js';
 import { tempDir } from '../../support/temp.js';
 
 const TCGETS = 0x5401;
@@ -104,6 +107,22 @@ test('RawMode.restore: the terminal has gone → -EIO, not a hang', () => {
   close(made.controller);
   assert.equal(mode.restore(), -EIO);
   close(made.terminal);
+});
+
+test('RawMode.restore: in the background of its terminal → restored, the process is not stopped', {
+  timeout: 30_000,
+}, async (t) => {
+  const { terminal } = pty(t);
+  const before = settings(terminal);
+  const program = join(projectRoot, 'build/test/unit/sys/background-restore.js');
+  // In monitor mode every job gets a process group of its own.
+  const script = `set -m; sleep 60 & "${process.execPath}" "${program}" $!; kill $!`;
+  const child = spawn('setsid', ['--ctty', 'sh', '-c', script], { stdio: [terminal, 'pipe', 'pipe'] });
+  t.after(() => child.kill('SIGKILL'));
+  const [line] = (await once(child.stdout ?? assert.fail(), 'data')) as [Buffer];
+  assert.equal(line.toString(), 'restored: 0\n');
+  assert.deepEqual(settings(terminal), before);
+  await once(child, 'close');
 });
 
 test('RawMode.save: not a terminal → -ENOTTY', (t) => {
