@@ -1,26 +1,31 @@
 /** `lkvm aux`: the auxiliary runtime, from options to exit code. */
 import { SIGKILL } from '../abi/linux.js';
 import { dieWithParent as setParentDeathSignal } from '../sys/process.js';
+import { openTap, type Tap } from '../sys/tap.js';
 import { StartError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import type { AuxOptions } from './options.js';
 import { Runtime } from './runtime.js';
 import { isRestart, Session } from './session.js';
 import { Shell } from './shell.js';
+import { closeTap, TapBridge } from './tap-bridge.js';
+
+const FOR_EVER_MS = 0x7fff_ffff;
 
 /**
  * Runs until the shell's `exit`; with a tap, for ever. When the PMM starts anew, so do we.
  * @param options checked by `checkAuxOptions`
  * @returns the exit code: 0, or 1 if a command of a script failed
- * Errors: StartError, PoolExhaustedError.
+ * Errors: StartError, PoolExhaustedError, DeviceError.
  * Thread: main; blocks it. Signals keep their default effect.
  */
 export function runAux(options: AuxOptions, log: Log): number {
+  const tap = options.netTap === undefined ? undefined : openTap({ tapif: options.netTap });
   const runtime = new Runtime(options, log);
   try {
     for (;;) {
       try {
-        return attachAndRun(runtime, options, log);
+        return tap === undefined ? runShell(runtime, options, log) : runBridge(runtime, options, tap, log);
       } catch (error) {
         if (!isRestart(error)) throw error;
         log.info('the PMM has started anew; attaching again');
@@ -28,14 +33,31 @@ export function runAux(options: AuxOptions, log: Log): number {
     }
   } finally {
     runtime.close();
+    if (tap !== undefined) closeTap(tap);
   }
 }
 
-function attachAndRun(runtime: Runtime, options: AuxOptions, log: Log): number {
-  using session = Session.attach(runtime, options, 'all', log);
+function runShell(runtime: Runtime, options: AuxOptions, log: Log): number {
+  using session = Session.attach(runtime, options, 'shell', log);
   const failures = new Shell(session, runtime, options, log).run();
   session.leave();
   return options.script && failures > 0 ? 1 : 0;
+}
+
+/** Only a restarted PMM or an error ends it. */
+function runBridge(runtime: Runtime, options: AuxOptions, tap: Tap, log: Log): never {
+  using session = Session.attach(runtime, options, tap.vnetHeader ? 'net-offloads' : 'net', log);
+  const { net } = session.drivers;
+  if (net === undefined) throw new StartError('the PMM has no net device to join to the tap');
+  const bridge = new TapBridge(runtime.reactor, net, tap);
+  const features = net.device.features.toString(16);
+  const slots = `${net.rx.slotCount} x ${net.rx.slotBytes} bytes to receive, ${net.tx.slotCount} x ${net.tx.slotBytes} to send`;
+  log.info(`${tap.name} is joined to the PMM's network card: features 0x${features}, ${slots}`);
+  try {
+    for (;;) runtime.pause(FOR_EVER_MS);
+  } finally {
+    bridge.stop();
+  }
 }
 
 /** Has the kernel kill this process when process `parent` ends. Errors: StartError (it has ended already). */

@@ -31,8 +31,8 @@ export interface Drivers {
   readonly p9: readonly P9Driver[];
 }
 
-/** Which drivers to start. */
-export type DriverChoice = 'all' | 'net';
+/** Which drivers to start: those of the shell, or the network alone, with or without offloads. */
+export type DriverChoice = 'shell' | 'net' | 'net-offloads';
 
 /** An attachment. Close it before the next one. */
 export class Session implements Disposable {
@@ -116,8 +116,9 @@ export class Session implements Disposable {
 /** The hungriest last: 9p takes what is left for its messages. */
 function startDrivers(frontEnd: FrontEnd, choice: DriverChoice): Drivers {
   const [net] = frontEnd.ofType(VIRTIO_ID_NET);
-  if (choice === 'net') {
-    const driver = net === undefined ? undefined : new NetDriver(net, { bulk: true });
+  if (choice !== 'shell') {
+    const options = { bulk: true, offloads: choice === 'net-offloads' };
+    const driver = net === undefined ? undefined : new NetDriver(net, options);
     return { console: undefined, rng: undefined, net: driver, p9: [] };
   }
   const [tty] = frontEnd.ofType(VIRTIO_ID_CONSOLE);
@@ -125,7 +126,7 @@ function startDrivers(frontEnd: FrontEnd, choice: DriverChoice): Drivers {
   return {
     console: tty === undefined ? undefined : new ConsoleDriver(tty),
     rng: rng === undefined ? undefined : new RngDriver(rng),
-    net: net === undefined ? undefined : new NetDriver(net, { bulk: false }),
+    net: net === undefined ? undefined : new NetDriver(net, { bulk: false, offloads: false }),
     p9: frontEnd.ofType(VIRTIO_ID_9P).map((device) => new P9Driver(device)),
   };
 }

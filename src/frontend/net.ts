@@ -38,8 +38,10 @@ const MOST_SEGMENT_SLOTS = 64;
 
 /** How the driver is used. */
 export interface NetDriverOptions {
-  /** True: many buffers, segmentation and checksum offloads if there is room; false: a few buffers, plain frames. */
+  /** Many buffers, for throughput; else a few. */
   readonly bulk: boolean;
+  /** Whoever makes and takes the frames can do checksums and segmentation (used if there is room for it). */
+  readonly offloads: boolean;
 }
 
 /** True if `bit` (0 ... 31) is in a feature word. */
@@ -81,7 +83,7 @@ export class NetDriver implements Condition {
   constructor(device: Device, options: NetDriverOptions) {
     this.device = device;
     const room = device.memory.largest(4096);
-    const segments = options.bulk && room >= 2.5 * LEAST_SEGMENT_SLOTS * SEGMENT_SLOT_BYTES;
+    const segments = options.offloads && room >= 2.5 * LEAST_SEGMENT_SLOTS * SEGMENT_SLOT_BYTES;
     device.open(segments ? (BASIC | OFFLOADS) >>> 0 : BASIC, [QUEUE_SIZE, QUEUE_SIZE]);
     this.mergeable = hasBit(device.features, VIRTIO_NET_F_MRG_RXBUF);
     this.headerBytes = this.mergeable ? MERGED_HEADER_BYTES : HEADER_BYTES;
