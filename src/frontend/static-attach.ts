@@ -130,8 +130,13 @@ export function detachStatic(registers: Registers, line: PeerLine, timing: Hands
     // Somebody attached and died before the PMM saw it. Let it see that first, or it might act on it after our reset.
     ringAndWait(line, new FreshWait(registers, false), timing.againMs, timing.againMs);
   }
-  registers.store(HVLS_ATTACH_OFF, 0);
-  return ringAndWait(line, new FreshWait(registers, true), timing.answerMs, timing.againMs);
+  // Any value but the epoch asks for fresh rings, but only a *change* is seen: so alternate.
+  const fresh = new FreshWait(registers, true);
+  for (let left = timing.answerMs; left > 0; left -= timing.againMs) {
+    registers.store(HVLS_ATTACH_OFF, registers.load(HVLS_ATTACH_OFF) === 0 ? ~epoch : 0);
+    if (ringAndWait(line, fresh, timing.againMs, timing.againMs)) return true;
+  }
+  return false;
 }
 
 /** Attaches: the device runs from here on. The rings are initialised and fresh. Errors: HandshakeError. */
