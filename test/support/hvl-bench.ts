@@ -94,6 +94,8 @@ export class HvlBench {
   nervous = false;
   /** Called for each signal. */
   onSignal: () => void = () => {};
+  /** Buffers of all views the device side has of the pool, those made for rings included once a device runs. */
+  readonly viewBuffers: ArrayBufferLike[] = [];
   #doorbell = false;
   #interrupt = false;
   readonly #mapping: Mapping;
@@ -124,6 +126,14 @@ export class HvlBench {
     });
     const region = { gpa: POOL_BASE, hva: start, bytes };
     this.memory = new GuestMemory([region], options.access ?? ACCESS_DIRECT);
+    this.#collectViews(this.memory);
+    for (const { device } of options.devices) {
+      const activate = device.activate.bind(device);
+      device.activate = (active) => {
+        this.#collectViews(active.memory);
+        activate(active);
+      };
+    }
     const log = (text: string) => this.warnings.push(text);
     this.transport = new HvlTransport({
       layout: this.layout,
@@ -245,6 +255,10 @@ export class HvlBench {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #collectViews(memory: GuestMemory): void {
+    for (const chunk of memory.chunks) this.viewBuffers.push(chunk.u8.buffer);
   }
 
   #signalled(): void {
