@@ -37,6 +37,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'Print the memory map that pmm would use, for people and for front ends',
     load: () => import('./layout.js'),
   },
+  {
+    name: 'inspect',
+    summary: 'Decode a live pool: registers, rings, and who waits for whom',
+    load: () => import('./inspect.js'),
+  },
   { name: 'version', summary: 'Print the version', load: () => import('./version.js') },
   { name: 'help', summary: 'Print help, in general or on one command', load: () => import('./help.js') },
 ];

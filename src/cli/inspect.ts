@@ -1,0 +1,60 @@
+/** `lkvm inspect`: what is in a pool, and who waits for whom. */
+import { inspectPoolFile } from '../pmm/inspect-file.js';
+import { ConfigError } from '../util/errors.js';
+import { print } from './messages.js';
+import type { CommandSpec } from './option-table.js';
+import type { ParsedOptions } from './parse-options.js';
+import { numberOf, splitKind } from './values.js';
+
+function pathOf(options: ParsedOptions): string {
+  const text = options.value('shmem-backend');
+  if (text === undefined) {
+    throw new ConfigError(
+      '--shmem-backend is missing: give the pool to look into, --shmem-backend file:PATH',
+    );
+  }
+  const { kind, rest } = splitKind(text);
+  if (kind === 'file' && rest !== undefined && rest !== '') return rest;
+  throw new ConfigError(
+    `--shmem-backend "${text}": inspect reads pool files; write --shmem-backend file:PATH`,
+  );
+}
+
+export const command: CommandSpec = {
+  name: 'inspect',
+  usage: '--shmem-backend file:PATH [OPTIONS]',
+  about: [
+    'Decodes the pool of a running PMM from outside: the registers of every device by name, features, config space, rings and their indices, and what each side is waiting for. It only reads, and needs neither the PMM nor the driver to answer, so it also tells what happened after one of them died.',
+  ],
+  groups: [
+    {
+      title: 'Options',
+      options: [
+        { name: 'shmem-backend', argument: 'file:PATH', text: 'The pool, as given to pmm. Needed.' },
+        {
+          name: 'shmem-addr',
+          argument: 'ADDR',
+          text: 'Address of the pool as the peer sees it. Normally found in the pool.',
+        },
+        { name: 'registers', short: 'r', text: 'List all registers, also those that are 0.' },
+        { name: 'json', text: 'Print one JSON object.' },
+      ],
+    },
+  ],
+  examples: [
+    {
+      text: 'Is the driver up, and if not, who has to move?',
+      command: 'lkvm inspect --shmem-backend file:/dev/shm/pool',
+    },
+  ],
+  maxWords: 0,
+  async run(options: ParsedOptions): Promise<number> {
+    const path = pathOf(options);
+    const address = options.value('shmem-addr');
+    const base = address === undefined ? undefined : numberOf('--shmem-addr', address);
+    const report = inspectPoolFile(path, base);
+    const { reportJson, reportText } = await import('./inspect/report.js');
+    print(options.has('json') ? reportJson(report) : reportText(report, options.has('registers')));
+    return 0;
+  },
+};
