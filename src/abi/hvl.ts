@@ -88,6 +88,8 @@ export const HVLS_QUEUE_RING_OFF = 0;
 export const HVLS_QUEUE_NUM_OFF = 4;
 export const HVLS_QUEUE_ALIGN_OFF = 8;
 export const HVLS_QUEUE_FLAGS_OFF = 12;
+/** Flag of an entry of the table of rings without the descriptor's magic: a note for observers, not for drivers. */
+export const HVLS_QUEUE_F_NOTE = 1;
 /** "HVLS", little-endian. */
 export const HVLS_MAGIC = 0x534c5648;
 export const HVLS_VERSION = 1;

@@ -44,6 +44,7 @@ import { InterruptWord } from './interrupts.js';
 import type { HvlSlot } from './layout.js';
 import { QueueRequests } from './queue-requests.js';
 import { zeroRings } from './ring-memory.js';
+import { RingNotes } from './ring-notes.js';
 import type { SlotPort } from './slot-port.js';
 import { STATIC_ATTACH, STATIC_NONE, type StaticMode } from './static-mode.js';
 
@@ -86,6 +87,8 @@ export class HvlDevice implements Notifier {
   readonly #port: SlotPort;
   readonly #interrupts: InterruptWord;
   readonly #requests: QueueRequests;
+  /** For observers; undefined with a static descriptor, whose table says it. */
+  readonly #notes: RingNotes | undefined;
   readonly #queueCount: number;
   /** Accepted queues of the handshake under way. */
   readonly #configs: (QueueConfig | undefined)[];
@@ -119,6 +122,7 @@ export class HvlDevice implements Notifier {
     this.#interrupts = new InterruptWord(block);
     this.#queueCount = queueMaxSizes.length;
     this.#requests = new QueueRequests(block, memory, this.#queueCount, queueNumMax(queueMaxSizes), port);
+    this.#notes = parts.static === undefined ? new RingNotes(block, slot.shmBase) : undefined;
     this.#configs = queueMaxSizes.map(() => undefined);
     this.#seenAvail = new Int32Array(this.#queueCount);
     this.#more = new Uint8Array(this.#queueCount);
@@ -239,6 +243,7 @@ export class HvlDevice implements Notifier {
     this.#status = 0;
     this.#resets++;
     this.#interrupts.reset();
+    this.#notes?.clear();
     this.#requests.restart();
     if (state !== IDLE) this.#port.reset();
   }
@@ -259,6 +264,7 @@ export class HvlDevice implements Notifier {
     if (this.#resets > 0) zeroRings(this.#memory, config);
     if (this.#stale || (this.#raw & VIRTIO_CONFIG_S_FAILED) !== 0) this.#setStatus(ACK_AND_DRIVER);
     this.#arm();
+    this.#notes?.add(config);
     this.#requests.accept(config);
     this.#port.signal();
   }

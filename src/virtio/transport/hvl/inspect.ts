@@ -22,6 +22,8 @@ import {
   HVLS_NQUEUES_OFF,
   HVLS_QUEUE_ALIGN_OFF,
   HVLS_QUEUE_BYTES,
+  HVLS_QUEUE_F_NOTE,
+  HVLS_QUEUE_FLAGS_OFF,
   HVLS_QUEUE_NUM_OFF,
   HVLS_QUEUE_OFF,
   HVLS_QUEUE_RING_OFF,
@@ -39,6 +41,7 @@ import {
   VIRTIO_MMIO_SHM_LEN_LOW,
   VIRTIO_MMIO_STATUS,
 } from '../../../abi/hvl.js';
+import { VIRTIO_CONFIG_S_DRIVER_OK } from '../../../abi/virtio.js';
 import { VIRTQ_SIZE_MAX } from '../../../abi/virtio-ring.js';
 import { fdtTotalBytes, readFdt } from '../../../fdt/reader.js';
 import { findProperty, u64sOf } from '../../../fdt/tree.js';
@@ -187,7 +190,7 @@ function inspectSlot(pool: Uint8Array, base: number, at: number, index: number):
   const deviceId = value(VIRTIO_MMIO_DEVICE_ID);
   const fixed = staticReport(block, deviceId);
   const shmBase = pairAt(block, VIRTIO_MMIO_SHM_BASE_LOW);
-  const visible = fixed === undefined ? requestedRing(block) : staticRings(block, shmBase);
+  const visible = fixed === undefined ? handshakeRings(block, shmBase) : staticRings(block, shmBase);
   const rings = visible.flatMap((place) => ringReport(pool, base, place));
   const table = fixed === undefined ? HVL_REGISTERS : [...HVL_REGISTERS, ...HVLS_REGISTERS];
   return {
@@ -205,16 +208,16 @@ function inspectSlot(pool: Uint8Array, base: number, at: number, index: number):
     shmBytes: pairAt(block, VIRTIO_MMIO_SHM_LEN_LOW),
     static: fixed,
     rings,
-    ringsNote: ringsNote(fixed !== undefined, rings.length),
+    ringsNote: ringsNote(fixed, value(VIRTIO_MMIO_STATUS), rings.length),
     ...waitingFor(block, fixed),
   };
 }
 
-function ringsNote(isStatic: boolean, visible: number): string {
-  if (isStatic) return '';
-  if (visible > 0)
-    return 'only the queue named in the registers now; the driver chooses its rings and does not publish them';
-  return 'not visible: the driver names its rings during the handshake only';
+function ringsNote(fixed: StaticReport | undefined, status: number, visible: number): string {
+  if (fixed === undefined) return visible > 0 ? '' : 'none: the driver has not set up a queue';
+  const attached = fixed.attach === fixed.epoch;
+  if (attached || (status & VIRTIO_CONFIG_S_DRIVER_OK) === 0) return '';
+  return 'these, placed beforehand, are not in use: the driver came by the handshake and named others';
 }
 
 interface RingPlace {
@@ -224,14 +227,31 @@ interface RingPlace {
   readonly align: number;
 }
 
-/** The ring that QUEUE_PFN names at this moment, if it does. */
-function requestedRing(block: DataView): RingPlace[] {
+/** Rings the PMM has accepted and noted, and the one QUEUE_PFN names at this moment, if it does. */
+function handshakeRings(block: DataView, shmBase: number): RingPlace[] {
+  const places: RingPlace[] = [];
+  for (let queue = 0; queue < HVLS_MAX_QUEUES; queue++) {
+    const at = HVLS_QUEUE_OFF + queue * HVLS_QUEUE_BYTES;
+    if (block.getUint32(at + HVLS_QUEUE_FLAGS_OFF, true) !== HVLS_QUEUE_F_NOTE) continue;
+    places.push({
+      queue,
+      gpa: shmBase + block.getInt32(at + HVLS_QUEUE_RING_OFF, true), // signed: it may lie before the region
+      size: block.getUint32(at + HVLS_QUEUE_NUM_OFF, true),
+      align: block.getUint32(at + HVLS_QUEUE_ALIGN_OFF, true),
+    });
+  }
+  const asked = requestedRing(block);
+  if (asked !== undefined && !places.some(({ queue }) => queue === asked.queue)) places.push(asked);
+  return places;
+}
+
+function requestedRing(block: DataView): RingPlace | undefined {
   const pfn = block.getUint32(VIRTIO_MMIO_QUEUE_PFN, true);
   const queue = block.getUint32(VIRTIO_MMIO_QUEUE_SEL, true);
   const num = block.getUint32(VIRTIO_MMIO_QUEUE_NUM, true);
-  if (pfn === 0 || pfn === HVL_QUEUE_ACK || queue === HVL_SENTINEL) return [];
+  if (pfn === 0 || pfn === HVL_QUEUE_ACK || queue === HVL_SENTINEL) return undefined;
   const size = num === HVL_SENTINEL ? block.getUint32(VIRTIO_MMIO_QUEUE_NUM_MAX, true) : num;
-  return [{ queue, gpa: pfn * 4096, size, align: block.getUint32(VIRTIO_MMIO_QUEUE_ALIGN, true) }];
+  return { queue, gpa: pfn * 4096, size, align: block.getUint32(VIRTIO_MMIO_QUEUE_ALIGN, true) };
 }
 
 function staticRings(block: DataView, shmBase: number): RingPlace[] {

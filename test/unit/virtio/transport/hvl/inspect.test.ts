@@ -10,6 +10,7 @@ import {
   BUFFERS,
   oneDevice,
   RING_0,
+  RING_1,
   running,
   TWO_RINGS,
   twoQueues,
@@ -104,17 +105,57 @@ test('inspectPool: a queue request nobody has answered → named, with the ring 
   ]);
 });
 
-test('inspectPool: running, interrupt not served → said so; rings are not visible', () => {
+test('inspectPool: running, interrupt not served → said so, with the rings of the handshake', () => {
   const { bench, driver } = running(3);
   using _ = bench;
   driver.rings[1]?.add({ addr: BUFFERS, len: 4 });
   driver.kick(1);
   const slot = only(bench);
   assert.match(slot.driver, /has to serve an interrupt/);
-  assert.deepEqual(slot.rings, []);
-  assert.match(slot.ringsNote, /not visible/);
+  assert.deepEqual(
+    slot.rings.map((ring) => [ring.queue, ring.gpa, ring.size, ring.availIdx, ring.usedIdx]),
+    [
+      [0, RING_0, 4, 0, 0],
+      [1, RING_1, 4, 1, 1],
+    ],
+  );
+  assert.equal(slot.ringsNote, '');
   driver.write(R.INTERRUPT_ACK, 1);
   assert.match(only(bench).device, /has to take an INTERRUPT_ACK/);
+});
+
+test('inspectPool: rings before and behind SHM_BASE → seen; the driver restarts → forgotten, then the new ones', () => {
+  using bench = new HvlBench({ devices: [{ device: twoQueues() }, { device: twoQueues() }], withDtb: true });
+  const second = bench.layout.slots[1]?.shmBase ?? assert.fail();
+  const plan = [
+    { at: second - 0x3000, size: 4 },
+    { at: second + 0x1000, size: 4 },
+  ];
+  const rings = () => inspectPool(bench.pool).slots[1]?.rings.map((ring) => ring.gpa);
+  assert.deepEqual(rings(), []);
+  assert.ok(bench.driver(1, 3, plan).start());
+  bench.run();
+  assert.deepEqual(rings(), [second - 0x3000, second + 0x1000]);
+  const again = bench.driver(1, 3, [...plan].reverse());
+  assert.ok(again.start('features'));
+  bench.run();
+  assert.deepEqual(rings(), []);
+  assert.ok(bench.driver(1, 3, [...plan].reverse()).start());
+  bench.run();
+  assert.deepEqual(rings(), [second + 0x1000, second - 0x3000]);
+});
+
+test('inspectPool: a static device whose driver came by the handshake → the static rings, and a note', () => {
+  using fixed = new HvlBench({ devices: [{ device: twoQueues(), static: true }], options: { epoch: 7 } });
+  const plan = [
+    { at: POOL_BASE + 0x20000, size: 4 },
+    { at: POOL_BASE + 0x24000, size: 4 },
+  ];
+  assert.ok(fixed.driver(0, 3, plan).start());
+  fixed.run();
+  const slot = only(fixed);
+  assert.equal(slot.rings[0]?.gpa, POOL_BASE + 0x1000);
+  assert.match(slot.ringsNote, /not in use/);
 });
 
 test('inspectPool: static mode → descriptor and both rings, with what is in flight', () => {
