@@ -43,8 +43,12 @@ export async function servePmm(options: ParsedOptions): Promise<number> {
   if (words.dumpDtb !== undefined) dumpDtb(config, words.dumpDtb);
   const { startPmm } = await import('../pmm/create-pmm.js');
   const { onTerminationSignal } = await import('../pmm/termination.js');
+  // Before the start: a signal that comes while the devices open must end them in order, too.
+  const stop = new AbortController();
+  const forget = onTerminationSignal(() => stop.abort());
   await using pmm = await startPmm(config, { log });
-  const forget = onTerminationSignal(() => void pmm.stop());
+  stop.signal.addEventListener('abort', () => void pmm.stop());
+  if (stop.signal.aborted) await pmm.stop();
   const exit = await pmm.exited;
   forget();
   if (exit.error !== undefined) throw exit.error;

@@ -29,6 +29,8 @@ const PATIENCE_MS = 120_000;
 
 /** Runs the demo. @returns the exit code: 0 if everything worked, 1 otherwise */
 export async function runDemo(options: DemoOptions, log: Log): Promise<number> {
+  const stopped = withResolvers<number>();
+  const forget = onTerminationSignal(() => stopped.resolve(0));
   using place = new DemoPlace();
   await using pmm = await createPmm(
     {
@@ -40,8 +42,6 @@ export async function runDemo(options: DemoOptions, log: Log): Promise<number> {
     { log, consoleStream: options.commands !== undefined },
   );
   using child = new AuxChild(place, options.commands !== undefined);
-  const stopped = withResolvers<number>();
-  const forget = onTerminationSignal(() => stopped.resolve(0));
   try {
     return await Promise.race([stopped.promise, play(options, pmm, child)]);
   } finally {
