@@ -26,6 +26,8 @@ interface Child {
   readonly ready: Promise<void>;
   /** Settled at its end. */
   readonly end: Promise<{ code: number | null; signal: string | null; out: string; err: string }>;
+  /** Closes the terminal, once. */
+  readonly hangUp: () => void;
 }
 
 function settings(fd: number): Uint8Array {
@@ -42,12 +44,16 @@ function start(t: TestContext, ...args: string[]): Child {
   const child = spawn('setsid', ['--ctty', process.execPath, PROGRAM, ...args], {
     stdio: [pty.terminal, 'pipe', 'pipe'],
   });
+  let open = true;
+  const hangUp = (): void => {
+    if (open) for (const fd of [pty.terminal, pty.controller]) close(fd);
+    open = false;
+  };
   const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
   t.after(() => {
     clearTimeout(timer);
     child.kill('SIGKILL');
-    close(pty.controller);
-    close(pty.terminal);
+    hangUp();
   });
   let [out, err] = ['', ''];
   const ready = new Promise<void>((resolve) => {
@@ -60,7 +66,7 @@ function start(t: TestContext, ...args: string[]): Child {
     err += data;
   });
   const end = once(child, 'close').then(([code, signal]) => ({ code, signal, out, err }));
-  return { process: child, pty, cooked, ready, end };
+  return { process: child, pty, cooked, ready, end, hangUp };
 }
 
 /** Waits for the end and checks what is the same for every case. */
@@ -157,8 +163,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
 test('shutdown: the terminal is closed → 0', async (t) => {
   const child = start(t, 'signal');
   await child.ready;
-  close(child.pty.terminal);
-  close(child.pty.controller);
+  child.hangUp();
   const { code, signal } = await child.end;
   assert.deepEqual({ code, signal }, { code: 0, signal: null });
   assert.ok(await hasEnded(child.process.pid ?? 0));
