@@ -7,7 +7,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 bash scripts/debian-packages.sh
 bash scripts/setup.sh
 node_modules/.bin/biome check --error-on-warnings .
-rm -rf build/test
+rm -rf build # with tsc's notes in it: otherwise it would not write again what has not changed
 node_modules/.bin/tsc -p tsconfig.test.json
 
 if [ $# -gt 0 ]; then

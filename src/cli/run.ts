@@ -10,7 +10,13 @@ function checkMode(options: ParsedOptions): void {
   if (options.has('pmm') && !options.has('rsld')) {
     throw new ConfigError('--pmm needs --rsld: write run --rsld --pmm ..., or the short form: lkvm pmm ...');
   }
-  if (options.has('pmm')) return;
+  if (options.has('pmm')) {
+    const [word] = options.words;
+    if (word !== undefined) {
+      throw new ConfigError(`unexpected word "${word}": it would be a kernel, but --pmm starts no guest`);
+    }
+    return;
+  }
   throw new StartError(
     'KVM guests come with the next release; this one is a Physical Machine Monitor: lkvm run --rsld --pmm ..., or lkvm pmm ..., or try lkvm demo',
   );

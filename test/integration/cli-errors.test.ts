@@ -16,6 +16,7 @@ const ROWS: readonly Row[] = [
   ['run -k bzImage --cpus 1', 128, /KVM guests come with the next release/],
   ['run --rsld --shmem-addr 0xd4000000 --vsock 3 -k vxWorks', 128, /KVM guests/],
   [`run --pmm ${POOL}`, 129, /--pmm needs --rsld: .*lkvm pmm/],
+  [`run --rsld --pmm ${POOL} vmlinux`, 129, /unexpected word "vmlinux".*--pmm starts no guest/],
   [`run --rsld --pmm --transport pci ${POOL}`, 129, /--transport pci does not go with --pmm.*mmio/],
   [`pmm --transport bus ${POOL}`, 129, /--transport "bus" is not known; it is one of mmio, pci/],
   [`pmm ${POOL} --vsock 3`, 129, /--vsock 3: vsock devices are not supported yet/],
