@@ -210,6 +210,24 @@ for (const [name, features, rxBytes, access] of [
   });
 }
 
+test('tap: a frame longer than the driver’s buffer → dropped whole and counted, never cut', {
+  skip,
+}, async (t) => {
+  const { port, pump, counters } = wire(t, PLAIN, 310);
+  const ping = new Running(t, 'ping', ['-c', '3', '-i', '0.05', '-s', '1000', '-W', '1', '192.168.33.15']);
+  let longest = 0;
+  await pump(
+    () => ping.status !== undefined,
+    (packet) => {
+      longest = Math.max(longest, packet.frame.length);
+      answer(port, packet);
+    },
+  );
+  assert.match(ping.output, / 0 received/);
+  assert.ok(longest < 300, 'a cut frame would have 300 bytes');
+  assert.ok((counters[COUNTER_DROPPED] ?? 0) >= 3);
+});
+
 /** Sends one datagram to the driver and returns the packet it arrives in. */
 async function datagram(t: TestContext, { port, pump }: Wire, text: string): Promise<Packet> {
   const socket = createSocket('udp4');

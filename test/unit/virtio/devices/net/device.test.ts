@@ -459,6 +459,20 @@ for (const queue of [RX, TX]) {
   });
 }
 
+test('net: the transmit ring turns out broken while a frame waits for the driver → it is not delivered any more', () => {
+  const { rig: r, net } = rig();
+  r.start();
+  r.offer(RX, 100);
+  r.kick();
+  net.incoming.push({ header: NO_HEADER, frame: frame(60) });
+  net.pending = true;
+  r.driver(TX).pokeAvailable(256);
+  r.device.processQueue(TX);
+  assert.equal(r.faults.length, 1);
+  assert.equal(r.driver(RX).usedIdx, 0);
+  assert.equal(net.receives, 0);
+});
+
 test('net: restart with another header size → follows what was negotiated this time', () => {
   const { rig: r, net, device } = rig();
   r.start();

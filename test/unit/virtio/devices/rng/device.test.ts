@@ -137,6 +137,21 @@ test('rng: nothing to write to (length 0, or only a readable buffer) → complet
   assert.equal(device.counters[COUNTER_FAULTS], 2);
 });
 
+test('rng: readable buffers in front of the writable ones → only the writable ones are filled', () => {
+  const { rig: r } = rig();
+  r.start();
+  const at = r.memory.alloc(64);
+  r.driver(0).addChain([
+    { addr: at, len: 16 },
+    { addr: at + 16, len: 16 },
+    { addr: at + 32, len: 20, writable: true },
+  ]);
+  r.driver(0).publish();
+  r.kick();
+  assert.deepEqual(r.driver(0).takeAllUsed(), [{ head: 0, written: 20 }]);
+  assert.deepEqual(r.driver(0).read(at, 52), Uint8Array.of(...new Uint8Array(32), ...counted(20)));
+});
+
 test('rng: a buffer outside the memory → completed with 0 and counted, the next request is served', () => {
   const { rig: r, device } = rig();
   r.start();
