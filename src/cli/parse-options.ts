@@ -45,7 +45,6 @@ export class ParsedOptions {
   }
 
   add(name: string, value: string): void {
-    this.#takenBack.delete(name);
     const values = this.#given.get(name);
     if (values === undefined) this.#given.set(name, [value]);
     else values.push(value);

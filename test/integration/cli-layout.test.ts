@@ -62,6 +62,17 @@ test('layout: the VxWorks reference pool → regions of the protocol behind the 
   );
 });
 
+test('layout: the VxWorks reference words → what has no meaning is said in one line, vhost in another', async () => {
+  const { stderr } = await lkvm(VXWORKS);
+  assert.equal(
+    stderr,
+    '  Info: without meaning with --pmm, ignored: --irq --cpus --mem --vproxy --debug-nohostfs --kernel\n' +
+      '  Warning: --network vhost=1 is ignored: with --pmm all frames pass through lkvm\n',
+  );
+  const quiet = await lkvm(`${VXWORKS} --loglevel error`);
+  assert.deepEqual([quiet.code, quiet.stderr], [0, '']);
+});
+
 test('layout: several shares and cards → last share first, cards in order', async () => {
   const devices = await devicesOf(
     'layout --shmem-addr 0x40000000 --shmem-size 16M --9p /a,a --9p /b,b --9p /c,c -n mode=user -n tapif=t0 -n guest_mac=2:2:2:2:2:2',

@@ -89,6 +89,19 @@ test('fdt: a blob inside a longer memory → read by its own size', () => {
   assert.deepEqual(readFdt(memory), readFdt(sample));
 });
 
+test('readFdt: memory that changes afterwards → the tree keeps what was read', () => {
+  const memory = Buffer.from(sample);
+  const tree = readFdt(memory);
+  memory.fill(0xff);
+  assert.deepEqual(tree, readFdt(sample));
+});
+
+test('writeFdt: one name in several nodes → stored once', () => {
+  const children = ['a', 'b', 'c'].map((name) => fdtNode(name, [propEmpty('dma-coherent')]));
+  const blob = Buffer.from(writeFdt(fdtTree(fdtNode('', [], children))));
+  assert.equal(blob.toString('latin1').split('dma-coherent').length, 2);
+});
+
 test('fdt: accessors → the values put in', () => {
   const root = readFdt(
     writeFdt(
@@ -196,8 +209,12 @@ test('readFdt: truncated, unending, nested too deep, misplaced tokens → FdtErr
   assert.throws(() => readFdt(build([1, 0, 7, 2, 9])), { code: 'FDT' }, 'unknown token');
   assert.throws(() => readFdt(build([1, 0x61616161])), { code: 'FDT' }, 'name without end');
   assert.throws(() => readFdt(build([1, 0, 1, 0x2f000000, 2, 2, 9])), { code: 'FDT' }, 'slash in a name');
-  const deep = [1, 0, ...Array.from({ length: 100 }, () => child).flat()];
-  assert.throws(() => readFdt(build(deep)), { code: 'FDT' }, 'too deep');
+  const nested = (depth: number) => {
+    const levels = Array.from({ length: depth }, () => child).flat();
+    return build([1, 0, ...levels, ...Array.from({ length: depth + 1 }, () => 2), 9]);
+  };
+  assert.equal(readFdt(nested(63)).root.children.length, 1);
+  assert.throws(() => readFdt(nested(64)), { code: 'FDT', message: /deeper than 64/ });
 });
 
 test('readFdt: random damage and random bytes → a tree or FdtError, never anything else', () => {
@@ -250,6 +267,7 @@ test('fdtToDts: a tree with every kind of value → the text dtc would print', (
 /memreserve/ 0x0000000100000000 0x0000000000001000;
 / {
 	#size-cells = <0x2>;
+	zero = <0x0>;
 	quoted = "a \\"b\\" \\\\";
 	odd = [01 ab 03];
 
