@@ -252,6 +252,7 @@ test('fdtToDts: a tree with every kind of value → the text dtc would print', (
         '',
         [
           propU32('#size-cells', 2),
+          propU32('zero', 0),
           propString('quoted', 'a "b" \\'),
           propBytes('odd', Uint8Array.of(1, 0xab, 3)),
         ],
