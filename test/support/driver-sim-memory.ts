@@ -42,7 +42,12 @@ export class TestMemory {
     this.#next = this.gpa;
   }
 
-  /** The next free `bytes`, never given back. @returns their driver-visible address */
+  /** Starts allocating from the beginning again; what was allocated may be overwritten. */
+  rewind(): void {
+    this.#next = this.gpa;
+  }
+
+  /** The next free `bytes`, not given back before {@link rewind}. @returns their driver-visible address */
   alloc(bytes: number, align = 1): number {
     const at = Math.ceil(this.#next / align) * align;
     if (at + bytes > this.gpa + this.bytes) throw new Error('TestMemory: full');

@@ -4,7 +4,6 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { VIRTIO_CONSOLE_F_MULTIPORT, VIRTIO_CONSOLE_F_SIZE } from '#lkvm/abi/virtio.js';
 import { ACCESS_DIRECT, ACCESS_WORD } from '#lkvm/memory/guest-memory.js';
-import type { IovArray } from '#lkvm/memory/iov-array.js';
 import {
   COUNTER_BYTES,
   COUNTER_COUNT,
@@ -13,53 +12,13 @@ import {
   COUNTER_REQUESTS,
 } from '#lkvm/util/counters.js';
 import { featureSet } from '#lkvm/virtio/core/features.js';
-import type { ConsoleBackend, ConsoleListener } from '#lkvm/virtio/devices/console/backend.js';
 import { ConsoleDevice } from '#lkvm/virtio/devices/console/device.js';
 import { CHAIN_BAD_AVAIL_IDX, CHAIN_BAD_INDEX } from '#lkvm/virtio/queue/virt-queue.js';
 import { DeviceRig, type DeviceRigOptions } from '../../../../support/device-rig.js';
+import { MemoryConsole } from '../../../../support/fake-backends.js';
 
 const RX = 0;
 const TX = 1;
-
-/** A console made of two strings. */
-class MemoryConsole implements ConsoleBackend {
-  listener: ConsoleListener | undefined;
-  input = Buffer.alloc(0);
-  output = Buffer.alloc(0);
-  /** Bytes the host takes before it is full. */
-  room = Number.POSITIVE_INFINITY;
-  discard = false;
-  writes = 0;
-
-  setListener(listener: ConsoleListener): void {
-    this.listener = listener;
-  }
-
-  type(text: string | Uint8Array): boolean {
-    this.input = Buffer.concat([this.input, Buffer.from(text)]);
-    return this.listener?.inputReady() ?? false;
-  }
-
-  read(iov: IovArray, first: number, limit: number): number {
-    const n = iov.scatter(this.input, 0, 0, Math.min(limit, this.input.length), first);
-    this.input = this.input.subarray(n);
-    return n;
-  }
-
-  write(iov: IovArray, skip: number): number {
-    this.writes++;
-    const bytes = iov.bytes - skip;
-    if (this.discard) return -bytes;
-    const taken = Buffer.alloc(Math.min(bytes, this.room));
-    iov.gather(taken, 0, skip, taken.length);
-    this.room -= taken.length;
-    this.output = Buffer.concat([this.output, taken]);
-    return taken.length;
-  }
-
-  stop(): void {}
-  close(): void {}
-}
 
 function rig(options: Partial<DeviceRigOptions> = {}) {
   const host = new MemoryConsole();

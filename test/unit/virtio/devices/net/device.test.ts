@@ -2,7 +2,6 @@
 // 12 bytes, transmit completions do not wait for receive activity.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EAGAIN } from '#lkvm/abi/errno.js';
 import {
   VIRTIO_NET_F_CSUM,
   VIRTIO_NET_F_CTRL_VQ,
@@ -12,7 +11,6 @@ import {
   VIRTIO_NET_F_MRG_RXBUF,
 } from '#lkvm/abi/virtio.js';
 import { ACCESS_DIRECT, ACCESS_WORD } from '#lkvm/memory/guest-memory.js';
-import type { IovArray } from '#lkvm/memory/iov-array.js';
 import {
   COUNTER_BYTES,
   COUNTER_COUNT,
@@ -21,81 +19,14 @@ import {
   COUNTER_REQUESTS,
 } from '#lkvm/util/counters.js';
 import { type Features, featureSet } from '#lkvm/virtio/core/features.js';
-import type { NetBackend, NetListener } from '#lkvm/virtio/devices/net/backend.js';
 import { NetDevice } from '#lkvm/virtio/devices/net/device.js';
 import { CHAIN_BAD_INDEX } from '#lkvm/virtio/queue/virt-queue.js';
 import { DeviceRig, type DeviceRigOptions } from '../../../../support/device-rig.js';
+import { MemoryNetwork } from '../../../../support/fake-backends.js';
 
 const RX = 0;
 const TX = 1;
 const MAC = [2, 0x15, 0x15, 0x15, 0x15, 0x15];
-
-/** Two lists of frames. */
-class MemoryNetwork implements NetBackend {
-  offloads = 0;
-  possibleOffloads = 0;
-  pending = false;
-  readonly overflow = new Uint8Array(70_000);
-  listener: NetListener | undefined;
-  headerBytes = 0;
-  features = 0;
-  watched = false;
-  running = false;
-  /** Frames the driver sent, without header, and the checked headers. */
-  readonly sent: Buffer[] = [];
-  readonly headers: Buffer[] = [];
-  /** Frames for the driver, with the header the kernel would put in front. */
-  incoming: { header: Uint8Array; frame: Uint8Array }[] = [];
-  full = false;
-  receives = 0;
-
-  setListener(listener: NetListener): void {
-    this.listener = listener;
-  }
-
-  start(headerBytes: number, features: number): void {
-    this.headerBytes = headerBytes;
-    this.features = features;
-    this.running = true;
-  }
-
-  stop(): void {
-    this.running = false;
-    this.watched = false;
-  }
-
-  send(header: Uint8Array, iov: IovArray): number {
-    if (this.full) return -EAGAIN;
-    const frame = Buffer.alloc(iov.bytes - this.headerBytes);
-    iov.gather(frame, 0, this.headerBytes, frame.length);
-    this.sent.push(frame);
-    this.headers.push(Buffer.from(header));
-    return iov.bytes;
-  }
-
-  receive(iov: IovArray, first: number, limit: number): number {
-    this.receives++;
-    const next = this.incoming.shift();
-    if (next === undefined) return 0;
-    const packet = Buffer.concat([next.header.subarray(0, this.headerBytes), next.frame]);
-    const fits = Math.min(limit, packet.length);
-    iov.scatter(packet, 0, 0, fits, first);
-    this.overflow.set(packet.subarray(fits));
-    return packet.length;
-  }
-
-  watch(on: boolean): void {
-    this.watched = on;
-  }
-
-  close(): void {}
-
-  /** Frames arrive: the device is told if it wants to know. */
-  arrive(...frames: readonly Uint8Array[]): boolean {
-    for (const frame of frames) this.incoming.push({ header: new Uint8Array(12).fill(0xee), frame });
-    return this.watched ? (this.listener?.receiveReady() ?? false) : false;
-  }
-}
 
 interface Options extends Partial<DeviceRigOptions> {
   readonly offered?: Features;

@@ -1,38 +1,12 @@
 // Entropy device. Spec: virtio 1.2 section 5.4; protocol: a request is filled completely and never completed with 0.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EAGAIN } from '#lkvm/abi/errno.js';
 import { ACCESS_DIRECT, ACCESS_WORD } from '#lkvm/memory/guest-memory.js';
-import { viewOf } from '#lkvm/sys/libc.js';
 import { COUNTER_BYTES, COUNTER_COUNT, COUNTER_FAULTS, COUNTER_REQUESTS } from '#lkvm/util/counters.js';
-import type { EntropyListener, EntropySource } from '#lkvm/virtio/devices/rng/backend.js';
 import { RngDevice } from '#lkvm/virtio/devices/rng/device.js';
 import { CHAIN_BAD_INDEX, CHAIN_LOOP } from '#lkvm/virtio/queue/virt-queue.js';
 import { DeviceRig, type DeviceRigOptions } from '../../../../support/device-rig.js';
-
-/** Bytes 1, 2, ... 255, 1, ...: every byte is known and none is 0. Can be limited per call, or dry. */
-class CountingSource implements EntropySource {
-  listener: EntropyListener | undefined;
-  perCall = Number.POSITIVE_INFINITY;
-  dry = false;
-  calls = 0;
-  total = 0;
-
-  fill(address: number, bytes: number): number {
-    this.calls++;
-    if (this.dry) return -EAGAIN;
-    const n = Math.min(bytes, this.perCall);
-    const to = new Uint8Array(viewOf(address, n));
-    for (let i = 0; i < n; i++) to[i] = 1 + (this.total++ % 255);
-    return n;
-  }
-
-  setListener(listener: EntropyListener): void {
-    this.listener = listener;
-  }
-
-  cancel(): void {}
-}
+import { CountingSource } from '../../../../support/fake-backends.js';
 
 function rig(options: Partial<DeviceRigOptions> = {}) {
   const source = new CountingSource();
