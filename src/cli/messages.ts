@@ -3,6 +3,7 @@
  * for the C tool look for. Writes are synchronous, so nothing is lost when the process ends right afterwards.
  */
 import { writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import type { Log } from '../util/ports.js';
 
 /** Writes all of `text`. A reader that went away is not an error: there is nobody to tell. */
@@ -26,7 +27,9 @@ export function print(text: string): void {
 }
 
 function line(prefix: string, text: string): void {
-  writeAll(2, `  ${prefix}: ${text.replaceAll('\n', ' ')}\n`);
+  // While a console is served the terminal is raw: a line feed alone would not go back to the first column.
+  const end = isatty(2) ? '\r\n' : '\n';
+  writeAll(2, `  ${prefix}: ${text.replaceAll('\n', ' ')}${end}`);
 }
 
 /** Could not start, or failed after the start. */

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { buildPmmConfig } from '../pmm/build-config.js';
 import type { PmmConfig } from '../pmm/config.js';
+import { deviceType } from '../pmm/device-table.js';
 import { resolveShares } from '../pmm/host-paths.js';
 import { layoutDtb, pmmLayout } from '../pmm/memory-map.js';
 import { StartError } from '../util/errors.js';
@@ -47,10 +48,19 @@ export async function servePmm(options: ParsedOptions): Promise<number> {
   const stop = new AbortController();
   const forget = onTerminationSignal(() => stop.abort());
   await using pmm = await startPmm(config, { log });
+  log.info(readyText(config));
   stop.signal.addEventListener('abort', () => void pmm.stop());
   if (stop.signal.aborted) await pmm.stop();
   const exit = await pmm.exited;
   forget();
   if (exit.error !== undefined) throw exit.error;
   return 0;
+}
+
+/** What a person wants to know when it has started. */
+function readyText({ devices, shmemAddr, notify }: PmmConfig): string {
+  const names = devices.map((device) => deviceType(device.name).word).join(', ') || 'no devices';
+  const bell = 'path' in notify ? `${notify.kind}:${notify.path}` : 'none, memory is polled';
+  const end = devices.some((device) => device.name === 'console' && device.escape === 'ctrl-a');
+  return `ready: ${names} at 0x${shmemAddr.toString(16)}; doorbell ${bell}${end ? '; Ctrl-A x ends' : ''}`;
 }

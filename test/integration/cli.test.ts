@@ -74,9 +74,11 @@ async function published(pool: string, block: number): Promise<void> {
   assert.fail('the PMM published nothing');
 }
 
-test('lkvm pmm: a pool file → published; SIGTERM → exit code 0', async (t) => {
+test('lkvm pmm: a pool file → published, and said so; SIGTERM → exit code 0', async (t) => {
   const pool = join(tempDir(t), 'pool');
   const child = startPmm(t, pool, '--no-dtb');
+  const [said] = (await once(child.stderr ?? assert.fail(), 'data')) as [Buffer];
+  assert.equal(said.toString(), '  Info: ready: rng at 0x37000000; doorbell none, memory is polled\n');
   await published(pool, 0);
   child.kill('SIGTERM');
   assert.deepEqual(await once(child, 'exit'), [0, null]);
