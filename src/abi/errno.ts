@@ -37,6 +37,7 @@ export const EPROTO = 71;
 export const EOVERFLOW = 75;
 export const ENOTSOCK = 88;
 export const EBADFD = 77;
+export const EILSEQ = 84;
 export const EMSGSIZE = 90;
 export const EOPNOTSUPP = 95;
 export const EADDRINUSE = 98;
