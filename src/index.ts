@@ -1,5 +1,14 @@
 /** The library: a Physical Machine Monitor in a few lines. See README.md. */
 
+export { type RemoteTree, type RemoteTreeServer, remoteTree } from './p9/remote-tree.js';
+export type {
+  SimpleTree,
+  TreeAttributes,
+  TreeChange,
+  TreeDone,
+  TreeOpen,
+  TreeResult,
+} from './p9/simple-tree.js';
 export type { NotifySpec, PollSpec } from './pmm/config.js';
 export { createPmm, type PmmExtras } from './pmm/create-pmm.js';
 export type {

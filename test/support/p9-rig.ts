@@ -111,7 +111,12 @@ export class P9Rig {
   call(encode: (buf: Uint8Array, tag: number) => number): number {
     this.#tag = (this.#tag + 1) & 0x7fff;
     const bytes = encode(this.#message, this.#tag);
-    let got = this.raw(this.#message.subarray(0, bytes));
+    return this.#finish(this.raw(this.#message.subarray(0, bytes)));
+  }
+
+  /** Waits for a pending request if the test wants that, and decodes the reply. */
+  #finish(handled: number): number {
+    let got = handled;
     if (got === PENDING) {
       this.#onPending?.();
       const done = this.completions.pop();
@@ -222,10 +227,7 @@ export class P9Rig {
 
   /** Sends {@link message}. @returns 0 or -errno */
   send(type: number, fields: string): number {
-    const got = this.raw(this.message(type, fields));
-    if (got < 0) return got;
-    this.replyBytes = got;
-    return this.reply.parse(this.replyView(got), got);
+    return this.#finish(this.raw(this.message(type, fields)));
   }
 
   #fill(iov: IovArray, at: number, bytes: number, piece: number, readable: boolean): void {
