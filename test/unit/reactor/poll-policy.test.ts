@@ -1,0 +1,77 @@
+// Policies are given the time, so these tests make their own.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AdaptivePoll, IntervalPoll, NoPoll, SpinPoll } from '#lkvm/reactor/poll-policy.js';
+
+/** Idle from `start` on: how long it polls, looking every `every` microseconds. @returns microseconds */
+function pollsFor(policy: AdaptivePoll, start: number, every = 1): number {
+  if (!policy.begin(start)) return 0;
+  let now = start;
+  do now += every;
+  while (policy.proceed(now) && now < start + 10_000);
+  return now - start;
+}
+
+test('NoPoll, IntervalPoll, SpinPoll: idle → never, never but a limited sleep, always', () => {
+  assert.deepEqual([new NoPoll().begin(), new NoPoll().sleepUs], [false, -1]);
+  assert.deepEqual([new IntervalPoll(250).begin(), new IntervalPoll(250).sleepUs], [false, 250]);
+  assert.deepEqual([new SpinPoll().begin(), new SpinPoll().proceed()], [true, true]);
+});
+
+test('AdaptivePoll: nothing happened yet → sleeps at once', () => {
+  assert.equal(new AdaptivePoll().begin(1e6), false);
+});
+
+test('AdaptivePoll: after work → polls for its budget, then not again until there is work', () => {
+  const policy = new AdaptivePoll();
+  policy.active(1000);
+  assert.equal(pollsFor(policy, 1000), policy.budgetUs);
+  assert.equal(policy.begin(1000 + policy.budgetUs), false);
+  assert.equal(policy.begin(5000), false);
+});
+
+test('AdaptivePoll: work comes a little after it gave up, again and again → the budget grows to its limit', () => {
+  const policy = new AdaptivePoll();
+  let now = 1000;
+  const budgets = [];
+  for (let i = 0; i < 4; i++) {
+    policy.active(now);
+    policy.begin(now);
+    now += policy.budgetUs + 1;
+    budgets.push(policy.budgetUs);
+  }
+  assert.deepEqual(budgets, [25, 50, 100, 200]);
+});
+
+test('AdaptivePoll: work comes while it polls → the budget stays', () => {
+  const policy = new AdaptivePoll();
+  policy.active(0);
+  const budget = policy.budgetUs;
+  for (let now = 0; now < 1000; now += budget - 1) {
+    assert.equal(policy.begin(now), true);
+    policy.active(now + budget - 1);
+    assert.equal(policy.budgetUs, budget);
+  }
+});
+
+test('AdaptivePoll: work is rare → the budget shrinks to 5 µs, so an idle machine polls for next to nothing', () => {
+  const policy = new AdaptivePoll();
+  for (let now = 0; now < 10e6; now += 1e6) {
+    policy.active(now);
+    policy.begin(now);
+  }
+  assert.equal(policy.budgetUs, 5);
+});
+
+test('AdaptivePoll: the processor was lost while polling → no polling for 20 ms, then again', () => {
+  const policy = new AdaptivePoll();
+  policy.active(0);
+  assert.equal(policy.begin(0), true);
+  assert.equal(policy.proceed(301), false);
+  policy.active(310);
+  assert.equal(policy.begin(310), false);
+  policy.active(20_300);
+  assert.equal(policy.begin(20_300), false);
+  policy.active(20_302);
+  assert.equal(policy.begin(20_302), true);
+});
