@@ -2,6 +2,7 @@
 import type { IovArray } from '../../memory/iov-array.js';
 import { COUNTER_FAULTS, type Counters, count } from '../../util/counters.js';
 import type { ActiveDevice } from '../core/device.js';
+import { DRAIN_BLOCKED, finishDrain } from '../core/drain.js';
 import { DescChain } from '../queue/desc-chain.js';
 import type { VirtQueue } from '../queue/virt-queue.js';
 
@@ -31,18 +32,20 @@ export class QueueEnd {
 
   /** End of a drain: publishes, counts data faults, and signals if the driver wants it. Hot path. */
   settle(): void {
-    const { queue } = this;
-    queue.publish();
-    if (queue.dataFaults !== this.#faultsSeen) {
-      count(this.#counters, COUNTER_FAULTS, queue.dataFaults - this.#faultsSeen);
-      this.#faultsSeen = queue.dataFaults;
-    }
-    if (queue.needsInterrupt()) this.#active.notifier.usedBuffers(queue.index);
+    this.#finish(DRAIN_BLOCKED);
   }
 
   /** The ring's structure is broken: settles, then tells the transport, which resets the device. Return at once. */
   fault(code: number): void {
-    this.settle();
-    this.#active.notifier.driverFault(this.queue.index, code);
+    this.#finish(code);
+  }
+
+  #finish(status: number): void {
+    const { queue } = this;
+    if (queue.dataFaults !== this.#faultsSeen) {
+      count(this.#counters, COUNTER_FAULTS, queue.dataFaults - this.#faultsSeen);
+      this.#faultsSeen = queue.dataFaults;
+    }
+    finishDrain(queue, status, this.#active.notifier);
   }
 }

@@ -1,7 +1,7 @@
 // Real taps, in a network namespace of the test's own: the host's kernel is the other end.
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
-import { openSync } from 'node:fs';
+import { existsSync, openSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import {
   VIRTIO_NET_F_CSUM,
@@ -133,9 +133,15 @@ interface Wire {
   pump(done: () => boolean, take: (packet: Packet) => void): Promise<void>;
 }
 
-function wire(t: TestContext, features: Features, rxBytes: number, access = ACCESS_DIRECT): Wire {
+function wire(
+  t: TestContext,
+  features: Features,
+  rxBytes: number,
+  access = ACCESS_DIRECT,
+  spec: TapSpec = { hostIp: HOST_IP },
+): Wire {
   const loop = new Reactor();
-  const tap = openTap({ hostIp: HOST_IP });
+  const tap = openTap(spec);
   const backend = new TapBackend(loop, tap);
   const counters = new Float64Array(COUNTER_COUNT);
   const device = new NetDevice({
@@ -162,7 +168,7 @@ function wire(t: TestContext, features: Features, rxBytes: number, access = ACCE
 }
 
 /** The driver's own little network stack: 192.168.33.15 answers ARP and pings. */
-const GUEST = new Responder({
+const STACK = {
   mac: [2, 0x15, 0x15, 0x15, 0x15, 0x15],
   serverIp: 0xc0a8210f,
   clientIp: 0,
@@ -170,11 +176,12 @@ const GUEST = new Responder({
   router: 0,
   dns: [],
   leaseSeconds: 0,
-});
+};
+const GUEST = new Responder(STACK);
 const reply = new Uint8Array(1514);
 
-function answer(port: NetPort, { frame }: Packet): void {
-  const n = GUEST.answer(frame, frame.length, reply);
+function answer(port: NetPort, { frame }: Packet, stack = GUEST): void {
+  const n = stack.answer(frame, frame.length, reply);
   if (n > 0) assert.ok(port.send(reply.subarray(0, n)));
 }
 
@@ -226,6 +233,38 @@ test('tap: a frame longer than the driver’s buffer → dropped whole and count
   assert.match(ping.output, / 0 received/);
   assert.ok(longest < 300, 'a cut frame would have 300 bytes');
   assert.ok((counters[COUNTER_DROPPED] ?? 0) >= 3);
+});
+
+test('tap: a macvtap node → the kernel behind the other end of the cable pings the driver', {
+  skip,
+}, async (t) => {
+  const made = runTool('bash', [
+    '-c',
+    'ip link add c0 type veth peer name c1 && ip link add link c0 name mv0 type macvtap mode bridge',
+  ]);
+  if (made.status !== 0) {
+    t.skip(`no macvtap here: ${made.stderr}`);
+    return;
+  }
+  t.after(() => runTool('ip', ['link', 'del', 'c0']));
+  run('ip link set c0 up');
+  run('ip link set c1 up');
+  run('ip link set mv0 up');
+  run('ip addr add 10.8.0.1/24 dev c1');
+  const [{ address, ifindex }] = JSON.parse(run('ip -j link show dev mv0'));
+  if (!existsSync(`/dev/tap${ifindex}`)) {
+    t.skip('nobody makes device nodes here');
+    return;
+  }
+  const mac = address.split(':').map((byte: string) => Number.parseInt(byte, 16));
+  const { port, pump } = wire(t, OFFLOADS, 2048, ACCESS_DIRECT, { tapif: `/dev/tap${ifindex}` });
+  const stack = new Responder({ ...STACK, mac, serverIp: 0x0a080002 });
+  const ping = new Running(t, 'ping', ['-c', '3', '-i', '0.05', '-W', '20', '10.8.0.2']);
+  await pump(
+    () => ping.status !== undefined,
+    (packet) => answer(port, packet, stack),
+  );
+  assert.equal(ping.status, 0, ping.output);
 });
 
 /** Sends one datagram to the driver and returns the packet it arrives in. */
