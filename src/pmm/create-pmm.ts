@@ -8,8 +8,9 @@
  * Thread: main.
  */
 import { randomInt } from 'node:crypto';
+import type { RemoteTree, RemoteTreeServer } from '../p9/remote-tree.js';
 import { COUNTER_COUNT } from '../util/counters.js';
-import { fromWire, StartError } from '../util/errors.js';
+import { ConfigError, fromWire, StartError, toWire } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { hvlDeviceTree } from '../virtio/transport/hvl/device-tree.js';
 import { shutdownGuard } from '../workers/guard.js';
@@ -19,7 +20,7 @@ import { buildPmmConfig } from './build-config.js';
 import type { PmmConfig } from './config.js';
 import { ConsoleStream } from './console-stream.js';
 import { pmmLayout } from './memory-map.js';
-import type { PmmReactorData, PmmReactorMessage } from './messages.js';
+import type { PmmMainMessage, PmmReactorData, PmmReactorMessage } from './messages.js';
 import type { PmmOptions } from './options.js';
 import { Pmm } from './pmm.js';
 import { openPool } from './pool.js';
@@ -29,6 +30,8 @@ import { runDownScripts, runUpScripts, tapScripts } from './tap-scripts.js';
 export interface PmmExtras {
   /** Where diagnostics go; default: nowhere. */
   readonly log?: Log | undefined;
+  /** Trees of this thread (see `remoteTree`), for shares with `remote: INDEX`. */
+  readonly trees?: readonly RemoteTree[] | undefined;
   /** Put the console's host end into `pmm.console` instead of its file descriptors. */
   readonly consoleStream?: boolean | undefined;
 }
@@ -46,6 +49,7 @@ export async function createPmm(options: PmmOptions, extras: PmmExtras = {}): Pr
 /** As {@link createPmm}, from a configuration that was checked already. */
 export async function startPmm(config: PmmConfig, extras: PmmExtras = {}): Promise<Pmm> {
   const log = extras.log ?? SILENT;
+  checkTrees(config, extras.trees?.length ?? 0);
   const layout = pmmLayout(config);
   const pool = openPool(config, log);
   const console = extras.consoleStream === true ? new ConsoleStream() : undefined;
@@ -63,10 +67,17 @@ export async function startPmm(config: PmmConfig, extras: PmmExtras = {}): Promi
     epoch: randomInt(1, 2 ** 31),
     counters,
   };
-  await startReactor(pmm, data);
+  await startReactor(pmm, data, extras);
   await startScripts(pmm, config, log);
   pmm.takeTerminal(data.config);
   return pmm;
+}
+
+function checkTrees(config: PmmConfig, count: number): void {
+  for (const device of config.devices) {
+    if (device.name !== 'p9' || device.tree.kind !== 'remote' || device.tree.id < count) continue;
+    throw new ConfigError(`9p share "${device.tag}": remote tree ${device.tree.id} is not given; there are ${count}`);
+  }
 }
 
 /** Runs the programs around taps; their counterparts run on every way out. */
@@ -91,12 +102,38 @@ function withConsole(config: PmmConfig, console: ConsoleStream): PmmConfig {
 }
 
 /** Starts the worker and waits until the devices are published, or throws what went wrong. */
-async function startReactor(pmm: Pmm, data: PmmReactorData): Promise<void> {
+async function startReactor(pmm: Pmm, data: PmmReactorData, extras: PmmExtras): Promise<void> {
+  const servers: RemoteTreeServer[] = [];
   let ready: () => void = () => undefined;
   const started = new Promise<void>((resolve) => {
     ready = resolve;
   });
-  const thread: WorkerThread = new WorkerThread({
+  let thread: WorkerThread;
+  try {
+    thread = reactorThread(pmm, data, servers, ready);
+  } catch (error) {
+    await pmm.ended({ error: toWire(error) }); // no thread: closes what was opened for it
+    throw error;
+  }
+  for (const [id, tree] of (extras.trees ?? []).entries()) {
+    const post = (message: unknown) => thread.post({ type: 'tree', id, message } satisfies PmmMainMessage);
+    servers.push(tree.serve(post, (error) => extras.log?.warn(`9p tree ${id}: ${String(error)}`)));
+  }
+  pmm.attach(thread);
+  await Promise.race([started, thread.ended]);
+  const end = await Promise.race([thread.ended, undefined]);
+  if (end === undefined) return;
+  await pmm.exited;
+  throw end.error === undefined ? new StartError('the PMM was stopped while it started') : fromWire(end.error);
+}
+
+function reactorThread(
+  pmm: Pmm,
+  data: PmmReactorData,
+  servers: readonly RemoteTreeServer[],
+  ready: () => void,
+): WorkerThread {
+  return new WorkerThread({
     name: 'lkvm reactor',
     entry: new URL('./reactor-entry.js', import.meta.url),
     data,
@@ -108,17 +145,13 @@ async function startReactor(pmm: Pmm, data: PmmReactorData): Promise<void> {
         if (message.type === 'ready') {
           pmm.taps = message.taps;
           ready();
-        } else pmm.handle(message);
+        } else if (message.type === 'tree') servers[message.id]?.onMessage(message.message);
+        else pmm.handle(message);
       },
-      onEnd: (end) => void pmm.ended(end),
+      onEnd: (end) => {
+        for (const server of servers) server.close();
+        void pmm.ended(end);
+      },
     },
   });
-  pmm.attach(thread);
-  await Promise.race([started, thread.ended]);
-  const end = await Promise.race([thread.ended, undefined]);
-  if (end === undefined) return;
-  await pmm.exited;
-  throw end.error === undefined
-    ? new StartError('the PMM was stopped while it started')
-    : fromWire(end.error);
 }

@@ -18,7 +18,7 @@ import { IoClient } from '../workers/io/client.js';
 import { DeviceMaker } from '../workers/reactor/make-device.js';
 import type { PmmConfig } from './config.js';
 import { makeDoorbell } from './doorbell.js';
-import type { PmmReactorData, PmmReactorMessage } from './messages.js';
+import type { PmmMainMessage, PmmReactorData, PmmReactorMessage } from './messages.js';
 
 const LOG_LINES_PER_SECOND = 20;
 
@@ -39,6 +39,7 @@ async function main(context: ThreadContext<PmmReactorData>): Promise<void> {
     loop: reactor,
     log,
     blocking,
+    postToTree: (id, message) => post({ type: 'tree', id, message }),
     onEscape: () => post({ type: 'escape' }),
   });
   const devices: VirtioDevice[] = [];
@@ -95,6 +96,10 @@ function serve({ context, reactor, memory, devices, maker, log, post }: Machine)
     reactor.setPollable(transport, pollPolicy(config));
     reactor.onWake(() => {
       if (context.stopRequested()) reactor.stop();
+      for (let message = context.receive(); message !== undefined; message = context.receive()) {
+        const { id, message: body } = message as PmmMainMessage; // posted by create-pmm.ts only
+        maker.onTreeMessage(id, body);
+      }
     });
     post({ type: 'ready', taps: maker.taps });
     reactor.run();

@@ -7,17 +7,20 @@ import { HostTree } from '../../backends/hostfs/host-tree.js';
 import { GetrandomSource } from '../../backends/random/getrandom.js';
 import { TapBackend } from '../../backends/tap/tap.js';
 import { TerminalBackend } from '../../backends/terminal/terminal.js';
+import type { FileTree } from '../../p9/file-tree.js';
+import { treeFromExport } from '../../p9/js-tree.js';
+import { type RemoteTreeProxy, remoteTreeProxy } from '../../p9/remote-tree.js';
 import { openTap } from '../../sys/tap.js';
 import { windowSize } from '../../sys/tty.js';
 import type { Counters } from '../../util/counters.js';
-import { StartError } from '../../util/errors.js';
+import { LkvmError, StartError } from '../../util/errors.js';
 import type { BlockingCalls, EventLoop, Log } from '../../util/ports.js';
 import type { VirtioDevice } from '../../virtio/core/device.js';
 import { ConsoleDevice } from '../../virtio/devices/console/device.js';
 import { NetDevice } from '../../virtio/devices/net/device.js';
 import { P9Device } from '../../virtio/devices/p9/device.js';
 import { RngDevice } from '../../virtio/devices/rng/device.js';
-import type { ConsoleSpec, DeviceSpec, NetSpec, P9Spec, RngSpec } from './device-spec.js';
+import type { ConsoleSpec, DeviceSpec, NetSpec, P9Spec, RngSpec, TreeSpec } from './device-spec.js';
 
 /** What devices need of the machine around them. */
 export interface DeviceSurroundings {
@@ -25,6 +28,8 @@ export interface DeviceSurroundings {
   readonly log: Log;
   /** Where calls go that may wait for a disk. */
   readonly blocking: BlockingCalls;
+  /** Sends a message to the tree number `id` on the main thread. */
+  readonly postToTree: (id: number, message: unknown) => void;
   /** The person at the console typed the escape keys. */
   readonly onEscape: () => void;
 }
@@ -34,6 +39,7 @@ export class DeviceMaker {
   /** Names of the host taps made or opened so far. */
   readonly taps: string[] = [];
   readonly #around: DeviceSurroundings;
+  readonly #proxies = new Map<number, RemoteTreeProxy>();
 
   constructor(around: DeviceSurroundings) {
     this.#around = around;
@@ -53,8 +59,13 @@ export class DeviceMaker {
       case 'net':
         return this.#net(spec, counters);
       case 'p9':
-        return this.#p9(spec, counters);
+        return await this.#p9(spec, counters);
     }
+  }
+
+  /** A message of the tree number `id` on the main thread. */
+  onTreeMessage(id: number, message: unknown): void {
+    this.#proxies.get(id)?.onMessage(message);
   }
 
   #rng({ queueSizes, features }: RngSpec, counters: Counters): VirtioDevice {
@@ -93,10 +104,37 @@ export class DeviceMaker {
     });
   }
 
-  #p9({ tree, tag, queueSizes, features }: P9Spec, counters: Counters): VirtioDevice {
-    if (tree.kind !== 'directory') throw new StartError('9p: trees made in JavaScript are not wired yet');
-    const { path, readOnly } = tree;
-    const served = new HostTree({ path, readOnly, blocking: this.#around.blocking });
+  async #p9({ tree, tag, queueSizes, features }: P9Spec, counters: Counters): Promise<VirtioDevice> {
+    const served = await this.#tree(tree);
     return new P9Device({ tree: served, tag, counters, queueSizes, features });
+  }
+
+  async #tree(spec: TreeSpec): Promise<FileTree> {
+    const { blocking, log, postToTree } = this.#around;
+    switch (spec.kind) {
+      case 'directory':
+        return new HostTree({ path: spec.path, readOnly: spec.readOnly, blocking });
+      case 'module':
+        return treeFromExport(await callExport(spec), `${spec.module}#${spec.export}`, log);
+      case 'remote': {
+        const proxy = remoteTreeProxy((message) => postToTree(spec.id, message));
+        this.#proxies.set(spec.id, proxy);
+        return proxy.tree;
+      }
+    }
+  }
+}
+
+/** `(await import(module))[export](options)`. Errors: StartError. */
+async function callExport({ module, export: name, options }: TreeSpec & { kind: 'module' }): Promise<unknown> {
+  const where = `9p tree ${module}#${name}`;
+  try {
+    const loaded: Record<string, unknown> = await import(module);
+    const make = loaded[name];
+    if (typeof make !== 'function') throw new StartError(`${where}: the module has no such function`);
+    return await make(options);
+  } catch (error) {
+    if (error instanceof LkvmError) throw error;
+    throw new StartError(`${where}: ${error instanceof Error ? error.message : String(error)}`, error);
   }
 }
