@@ -3,7 +3,7 @@
  * files in a database; here they watch what is written.
  *
  *     const files = new MemoryTree({ 'hello.txt': 'hello\n' });
- *     files.onWrite = (name) => console.log(`${name} was written`);
+ *     files.onWrite = (file) => console.log(`${file.data.length} bytes now`);
  *     const pmm = await createPmm({ ..., devices: [{ type: '9p', tag: 'scratch', remote: 0 }] }, { trees: [remoteTree(files)] });
  */
 import type { SimpleTree, TreeAttributes, TreeChange } from 'lkvm';

@@ -1,5 +1,6 @@
 /** The library: a Physical Machine Monitor in a few lines. See README.md. */
 
+export type { FileTree } from './p9/file-tree.js';
 export { type RemoteTree, type RemoteTreeServer, remoteTree } from './p9/remote-tree.js';
 export type {
   SimpleTree,
@@ -20,9 +21,6 @@ export type {
   PmmRngOptions,
   PmmShareOptions,
 } from './pmm/options.js';
-export type { FileTree } from './p9/file-tree.js';
-export { type RemoteTree, remoteTree } from './p9/remote-tree.js';
-export type * from './p9/simple-tree.js';
 export type { Pmm, PmmDeviceCounters, PmmDeviceEvent, PmmExit } from './pmm/pmm.js';
 export { ConfigError, LkvmError, StartError, SysError } from './util/errors.js';
 export type { Log } from './util/ports.js';

@@ -76,7 +76,9 @@ export async function startPmm(config: PmmConfig, extras: PmmExtras = {}): Promi
 function checkTrees(config: PmmConfig, count: number): void {
   for (const device of config.devices) {
     if (device.name !== 'p9' || device.tree.kind !== 'remote' || device.tree.id < count) continue;
-    throw new ConfigError(`9p share "${device.tag}": remote tree ${device.tree.id} is not given; there are ${count}`);
+    throw new ConfigError(
+      `9p share "${device.tag}": remote tree ${device.tree.id} is not given; there are ${count}`,
+    );
   }
 }
 
@@ -124,7 +126,9 @@ async function startReactor(pmm: Pmm, data: PmmReactorData, extras: PmmExtras): 
   const end = await Promise.race([thread.ended, undefined]);
   if (end === undefined) return;
   await pmm.exited;
-  throw end.error === undefined ? new StartError('the PMM was stopped while it started') : fromWire(end.error);
+  throw end.error === undefined
+    ? new StartError('the PMM was stopped while it started')
+    : fromWire(end.error);
 }
 
 function reactorThread(

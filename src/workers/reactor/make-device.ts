@@ -126,7 +126,11 @@ export class DeviceMaker {
 }
 
 /** `(await import(module))[export](options)`. Errors: StartError. */
-async function callExport({ module, export: name, options }: TreeSpec & { kind: 'module' }): Promise<unknown> {
+async function callExport({
+  module,
+  export: name,
+  options,
+}: TreeSpec & { kind: 'module' }): Promise<unknown> {
   const where = `9p tree ${module}#${name}`;
   try {
     const loaded: Record<string, unknown> = await import(module);

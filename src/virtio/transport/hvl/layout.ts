@@ -227,7 +227,7 @@ function planWithDtb(request: HvlLayoutRequest): HvlLayout {
       ...own,
     };
   });
-  checkEnd(request, cursor, `the device tree and ${devices.length} regions`);
+  checkEnd(request, cursor, `the device tree and the regions of all devices`);
   return { base, bytes, withDtb: true, slots, tail: cursor, tailBytes: base + bytes - cursor };
 }
 
