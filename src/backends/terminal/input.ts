@@ -17,6 +17,8 @@ import { STREAM_CLOSED, STREAM_FILE, STREAM_SHARED, STREAM_SOCKET, type Stream }
 
 const READ_BYTES = 4096;
 const BUFFER_BYTES = 4 * READ_BYTES;
+/** Reads of a file in one call. */
+const READS = 16;
 
 /** Thread: reactor. */
 export class TerminalInput {
@@ -55,7 +57,9 @@ export class TerminalInput {
 
   /** See `ConsoleBackend.read`. */
   read(iov: IovArray, first: number, limit: number): number {
-    if (this.#head === this.#tail && this.#always) this.#fetch(0);
+    // A read may yield nothing but a prefix that is held back, or escape keys.
+    for (let i = 0; i < READS && this.#always && this.#head === this.#tail && !this.#ended; i++)
+      this.#fetch(0);
     const n = iov.scatter(this.#buffer, this.#head, 0, Math.min(limit, this.#tail - this.#head), first);
     this.#head += n;
     if (this.#head === this.#tail) {

@@ -216,6 +216,15 @@ test('terminal: input from a file → read as the driver takes it, from where th
   assertQuiet(rig);
 });
 
+test('terminal: a file that ends in an escape prefix → the prefix is delivered', (t) => {
+  const path = join(tempDir(t), 'in');
+  writeFileSync(path, '\x01');
+  const fds = new Fds(t);
+  const rig = new ConsoleRig(t, fds.add(openSync(path, 'r')), -1, 'ctrl-a');
+  assert.equal(rig.receive(1), '\x01');
+  assert.equal(rig.escapes, 0);
+});
+
 test('terminal: output to a file opened for appending → appended, nothing overwritten', (t) => {
   const dir = tempDir(t);
   const path = join(dir, 'log');
