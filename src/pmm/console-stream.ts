@@ -26,6 +26,8 @@ export class ConsoleStream {
   }
 
   close(): void {
+    // The ends go away under the stream, which calls that an error; with no listener it would end the process.
+    this.stream.on('error', () => undefined);
     for (const socket of this.#near) socket.destroy();
     this.stream.destroy();
     close(this.inputFd);

@@ -23,7 +23,7 @@ import {
   TWO_RINGS,
   twoQueues,
 } from '../support/hvl-scenario.js';
-import { watchStores } from '../support/watch-stores.js';
+import { watchAccesses, watchStores } from '../support/watch-stores.js';
 
 /** How the device side keeps up with the driver. */
 const PACES = ['at every doorbell', 'only when the driver waits', 'after every register write'] as const;
@@ -177,6 +177,71 @@ test('MUST 28: lives of random length and generation, device side looks at rando
     bench.dropSignals();
   }
 });
+
+/** Steps at which a driver dies with something for us to do. */
+const UNANSWERED: readonly Step[] = ['acknowledge', 'driver', 'pfn-0', 'pfn-1', 'driver-ok'];
+
+for (const step of UNANSWERED) {
+  test(`MUST 28: driver dies after ${step} and another one runs up to its first request in the middle of our look, at every point of it → it works`, () => {
+    for (const generation of GENERATIONS) {
+      for (const next of GENERATIONS) {
+        for (const rings of [TWO_RINGS, OTHER_TWO_RINGS, BIGGER_RINGS]) {
+          let moments = 0;
+          for (let moment = 1; moment === 1 || moment <= moments; moment++) {
+            moments = replaceDriver({ generation, step, next, rings, moment });
+          }
+        }
+      }
+    }
+  });
+}
+
+/** The same places as TWO_RINGS, but larger rings: a request must not be answered with the size of another. */
+const BIGGER_RINGS = TWO_RINGS.map(({ at }) => ({ at, size: 16 }));
+
+interface Replacement {
+  readonly generation: Generation;
+  readonly step: Step;
+  readonly next: Generation;
+  readonly rings: typeof TWO_RINGS;
+  /** The access of our look before which it happens. */
+  readonly moment: number;
+}
+
+/** @returns the number of accesses of the look */
+function replaceDriver({ generation, step, next, rings, moment }: Replacement): number {
+  const { bench, driver: first } = running(generation);
+  using _ = bench;
+  assertEcho(bench, first);
+  assert.ok(bench.driver(0, generation, TWO_RINGS).start(step === 'pfn-1' ? 'queue-0' : 'features'));
+  bench.wait();
+  bench.eager = false;
+  if (step === 'pfn-0') assert.ok(bench.driver(0, generation, TWO_RINGS).start(step));
+  else if (step === 'pfn-1' || step === 'driver-ok') {
+    bench.eager = true;
+    const dying = bench.driver(0, generation, TWO_RINGS);
+    assert.ok(dying.start(step === 'pfn-1' ? 'num-1' : 'queue-1'));
+    bench.wait();
+    bench.eager = false;
+    if (step === 'pfn-1') dying.write(R.QUEUE_PFN, (TWO_RINGS[1]?.at ?? 0) / 4096);
+    else dying.setStatus(4);
+  } else assert.ok(bench.driver(0, generation, TWO_RINGS).start(step));
+  const driver = bench.driver(0, next, rings);
+  let moments = 0;
+  watchAccesses(
+    () => bench.pass(),
+    () => {
+      if (++moments === moment) assert.ok(driver.start('pfn-0'));
+    },
+  );
+  if (moments < moment) return moments;
+  const what = `${generation} until ${step}, then ${next} at access ${moment} of ${moments}`;
+  bench.ring();
+  assert.ok(driver.resume(), what);
+  bench.wait();
+  assertEcho(bench, driver);
+  return moments;
+}
 
 test('MUST 30: first initialisation over pre-filled rings → ring memory untouched before DRIVER_OK', () => {
   const { bench } = oneDevice();

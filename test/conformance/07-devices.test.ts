@@ -137,7 +137,7 @@ test('MUST 40: every generation of front end gets an answer from the gateway', (
   }
 });
 
-test('MUST 52: network and entropy traffic in a word pool → no bulk access to the pool', () => {
+test('MUST 52: network traffic in a word pool → no bulk access to the pool', () => {
   const { bench } = netBench(ACCESS_WORD);
   using _ = bench;
   assert.deepEqual(

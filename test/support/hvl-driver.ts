@@ -111,7 +111,6 @@ export class HvlDriver {
   rings: HvlRing[] = [];
   /** Interrupts whose handler found a bit set. */
   served = 0;
-  /** Index in `rings` of the queue whose PFN is to be ACKed, -1 for none. */
   #waiting = false;
   readonly #words: Uint32Array;
   readonly #at: number;
@@ -202,11 +201,29 @@ export class HvlDriver {
     if (generation < 2) doorbell();
     this.#done(`num-${index}`);
     this.write(R.QUEUE_ALIGN, 0x1000);
-    const acked = this.requestQueue(plan.at / 4096, `pfn-${index}`);
-    if (!acked) return false;
-    if (generation >= 2) this.write(R.QUEUE_PFN, plan.at / 4096);
-    ring.noInterrupt = false;
+    if (!this.requestQueue(plan.at / 4096, `pfn-${index}`)) return false;
+    this.#afterAck(index, plan);
+    return true;
+  }
+
+  #afterAck(index: number, plan: RingPlan): void {
+    if (this.options.generation >= 2) this.write(R.QUEUE_PFN, plan.at / 4096);
+    (this.rings[index] as HvlRing).noInterrupt = false;
     this.#done(`queue-${index}`);
+  }
+
+  /**
+   * Goes on where {@link start} stopped after "pfn-0": waits for the ACK, and does the rest.
+   * @returns as {@link start}
+   */
+  resume(): boolean {
+    this.#lastStep = undefined;
+    const [first, ...others] = this.options.rings;
+    if (!this.isAcked) this.options.wait();
+    if (first === undefined || !this.isAcked) return false;
+    this.#afterAck(0, first);
+    for (const [i, plan] of others.entries()) if (!this.setUpQueue(i + 1, plan)) return false;
+    this.setStatus(4);
     return true;
   }
 
@@ -225,6 +242,11 @@ export class HvlDriver {
   /** True while the driver is blocked in a queue request. */
   get waiting(): boolean {
     return this.#waiting;
+  }
+
+  /** True if QUEUE_PFN holds the ACK word. */
+  get isAcked(): boolean {
+    return this.read(R.QUEUE_PFN) === ACK_WORD;
   }
 
   /** QUEUE_NOTIFY and doorbell, if the device wants to hear. */

@@ -1,55 +1,54 @@
 /**
- * Makes the order of stores to shared memory visible. All ordered stores of the device side are `Atomics.store` or
- * `Atomics.compareExchange` calls; while `body` runs, `after` is called behind each of them.
- * @returns the number of such stores
+ * Makes the order of accesses to shared memory visible, and what can happen between two of them. All ordered accesses of
+ * the device side are `Atomics` calls; while a body runs, these are replaced.
  */
-export function watchStores(body: () => void, after: () => void = () => {}): number {
-  const { store, compareExchange } = Atomics;
-  let stores = 0;
-  let inside = false;
-  const stored = (): void => {
-    if (inside) return; // `after` may itself use atomics
-    inside = true;
-    stores++;
-    after();
-    inside = false;
-  };
-  const target = Atomics as unknown as Record<string, unknown>;
-  target['store'] = (array: Uint32Array, index: number, value: number): number => {
-    const result = store(array, index, value);
-    stored();
-    return result;
-  };
-  target['compareExchange'] = (array: Uint32Array, index: number, old: number, value: number): number => {
-    const result = compareExchange(array, index, old, value);
-    stored();
-    return result;
-  };
+const STORES = ['store', 'exchange', 'compareExchange'] as const;
+const ACCESSES = ['load', ...STORES] as const;
+
+type Access = (...args: unknown[]) => unknown;
+
+function withPatched(names: readonly string[], patch: (original: Access) => Access, body: () => void): void {
+  const target = Atomics as unknown as Record<string, Access>;
+  const originals = names.map((name) => target[name] as Access);
+  for (const [i, name] of names.entries()) target[name] = patch(originals[i] as Access);
   try {
     body();
   } finally {
-    target['store'] = store;
-    target['compareExchange'] = compareExchange;
+    for (const [i, name] of names.entries()) target[name] = originals[i] as Access;
   }
+}
+
+/** Calls `after` behind each ordered store while `body` runs. @returns the number of such stores */
+export function watchStores(body: () => void, after: () => void = () => {}): number {
+  let stores = 0;
+  let inside = false;
+  const patch = (original: Access): Access => {
+    return (...args) => {
+      const result = original(...args);
+      if (inside) return result; // `after` may itself use atomics
+      inside = true;
+      stores++;
+      after();
+      inside = false;
+      return result;
+    };
+  };
+  withPatched(STORES, patch, body);
   return stores;
 }
 
-/** Calls `before` ahead of each `Atomics.load` while `body` runs: what another processor might do at that moment. */
-export function watchLoads(body: () => void, before: () => void): void {
-  const { load } = Atomics;
+/** Calls `before` ahead of each ordered access while `body` runs: what another processor might do at that moment. */
+export function watchAccesses(body: () => void, before: () => void): void {
   let inside = false;
-  const target = Atomics as unknown as Record<string, unknown>;
-  target['load'] = (array: Uint32Array, index: number): number => {
-    if (!inside) {
-      inside = true;
-      before();
-      inside = false;
-    }
-    return load(array, index);
+  const patch = (original: Access): Access => {
+    return (...args) => {
+      if (!inside) {
+        inside = true;
+        before();
+        inside = false;
+      }
+      return original(...args);
+    };
   };
-  try {
-    body();
-  } finally {
-    target['load'] = load;
-  }
+  withPatched(ACCESSES, patch, body);
 }

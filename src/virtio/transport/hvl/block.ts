@@ -59,6 +59,14 @@ export class RegisterBlock {
     return true;
   }
 
+  /** Stores `value`. Atomic where the memory allows it, as {@link replace}. @returns what was there before */
+  exchange(offset: number, value: number): number {
+    if (!this.#device) return Atomics.exchange(this.#u32, this.#word + (offset >>> 2), value);
+    const old = this.load(offset);
+    this.store(offset, value);
+    return old;
+  }
+
   /** Writes config space byte by byte. @param config at most 0x100 bytes */
   writeConfig(config: Uint8Array): void {
     for (let i = 0; i < config.length; i++) {

@@ -251,22 +251,40 @@ export class HvlDevice implements Notifier {
   /** @returns true if a queue was accepted or the device started */
   #handshake(): boolean {
     const config = this.#requests.poll();
-    if (config !== undefined) this.#accept(config);
+    const accepted = config !== undefined && this.#accept(config);
     const ok = (this.#status & VIRTIO_CONFIG_S_DRIVER_OK) !== 0;
-    if (!ok || (this.#status & VIRTIO_CONFIG_S_FAILED) !== 0) return config !== undefined;
+    if (!ok || (this.#status & VIRTIO_CONFIG_S_FAILED) !== 0) return accepted;
     this.#start();
     return true;
   }
 
-  /** The driver waits for the ACK word, so nothing written before it can collide with a write of the driver's. */
-  #accept(config: QueueConfig): void {
-    this.#configs[config.index] = config;
+  /**
+   * The driver waits for the ACK word, so nothing written before it can collide with a write of the driver's; unless it
+   * has died meanwhile, and the next one is already at work.
+   * @returns false if that was noticed in time
+   */
+  #accept(config: QueueConfig): boolean {
+    if (this.#hasRestarted()) return false; // first things first: the next look resets
     if (this.#resets > 0) zeroRings(this.#memory, config);
     if (this.#stale || (this.#raw & VIRTIO_CONFIG_S_FAILED) !== 0) this.#setStatus(ACK_AND_DRIVER);
     this.#arm();
     this.#notes?.add(config);
-    this.#requests.accept(config);
+    if (!this.#requests.accept(config)) return false;
     this.#port.signal();
+    if (this.#hasRestarted()) {
+      // The new driver was so fast that the ACK may have answered its own request: the same ring, or it would have failed.
+      this.#reset(0);
+      this.#setStatus(ACK_AND_DRIVER);
+      this.#arm();
+    }
+    this.#configs[config.index] = config;
+    return true;
+  }
+
+  /** True if the driver has started again since the look began. */
+  #hasRestarted(): boolean {
+    if ((this.#block.load(VIRTIO_MMIO_STATUS) & STATUS_MASK) !== this.#raw) return true;
+    return this.#armed && this.#block.load(VIRTIO_MMIO_GUEST_PAGE_SIZE) !== 0;
   }
 
   #setStatus(status: number): void {

@@ -6,8 +6,9 @@
  * the driver, and (since we may look at any moment) registers written half. The rules:
  *
  * * QUEUE_PFN is read first: it is what the driver writes last.
- * * On ACK we put sentinels into QUEUE_SEL and QUEUE_NUM. A PFN equal to the last one accepted is a request only if both
+ * * On ACK we put sentinels into QUEUE_SEL and QUEUE_NUM. A PFN equal to the last one accepted is a request only if they
  *   were written since, for the same queue.
+ * * The ACK replaces the PFN that was checked and nothing else: meanwhile the driver may have died and another one begun.
  * * That case, and a PFN that we refused before, can still be an old PFN with new registers in front of it. An ACK now
  *   would be overwritten by the PFN the driver is about to write, and the driver would wait for ever. So such a request is
  *   taken only when nothing has moved for a while: a driver that has written its PFN waits, one that has not goes on.
@@ -70,7 +71,7 @@ export class QueueRequests {
   #lastSel = NONE;
   #lastNum = NONE;
   /** Polled and not yet accepted. */
-  #open: QueueRegisters | undefined;
+  #open: QueueRegisters = { sel: NONE, num: NONE, align: NONE, pfn: NONE };
   #refused: QueueRegisters | undefined;
   #doubtful: QueueRegisters | undefined;
   #doubtfulSinceUs = 0;
@@ -107,21 +108,34 @@ export class QueueRequests {
     return this.#check(seen);
   }
 
-  /** Answers the request just polled. All other words the driver may look at must have been written. */
-  accept(config: QueueConfig): void {
+  /**
+   * Answers the request just polled. All other words the driver may look at must have been written.
+   * @returns false if the registers no longer hold that request: the driver that made it is gone and another one is
+   *   writing its own, which must be neither overwritten nor mixed with the old one
+   */
+  accept(config: QueueConfig): boolean {
     const block = this.#block;
-    this.#lastPfn = this.#open?.pfn ?? NONE;
+    const { sel, num, pfn } = this.#open;
+    const oldSel = block.exchange(VIRTIO_MMIO_QUEUE_SEL, HVL_SENTINEL);
+    const oldNum = block.exchange(VIRTIO_MMIO_QUEUE_NUM, HVL_SENTINEL);
+    const unchanged = oldSel === sel && oldNum === num;
+    if (!unchanged || !block.replace(VIRTIO_MMIO_QUEUE_PFN, pfn, HVL_QUEUE_ACK)) {
+      block.replace(VIRTIO_MMIO_QUEUE_SEL, HVL_SENTINEL, oldSel);
+      block.replace(VIRTIO_MMIO_QUEUE_NUM, HVL_SENTINEL, oldNum);
+      return false;
+    }
+    this.#lastPfn = pfn;
     this.#lastSel = config.index;
     this.#lastNum = config.size;
     this.#refused = undefined;
-    block.store(VIRTIO_MMIO_QUEUE_SEL, HVL_SENTINEL);
-    block.store(VIRTIO_MMIO_QUEUE_NUM, HVL_SENTINEL);
-    block.store(VIRTIO_MMIO_QUEUE_PFN, HVL_QUEUE_ACK);
+    return true;
   }
 
   /** DRIVER_OK: no request is open any more. */
   close(): void {
-    this.#block.store(VIRTIO_MMIO_QUEUE_PFN, 0);
+    const block = this.#block;
+    const pfn = block.load(VIRTIO_MMIO_QUEUE_PFN);
+    if (pfn === HVL_QUEUE_ACK || this.#isLeftOver(pfn)) block.replace(VIRTIO_MMIO_QUEUE_PFN, pfn, 0);
     this.#forget();
   }
 
@@ -146,8 +160,9 @@ export class QueueRequests {
     this.#doubtful = undefined;
   }
 
+  /** True if the registers were written since the ACK, for the same queue (or for none: then our sentinel hit it). */
   #isRenewed(sel: number, num: number): boolean {
-    return sel === this.#lastSel && !isSentinel(num);
+    return !isSentinel(num) && (sel === this.#lastSel || isSentinel(sel));
   }
 
   /** True if `pfn` with the other registers as they are now was answered already, one way or the other. */

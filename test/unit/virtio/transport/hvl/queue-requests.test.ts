@@ -4,7 +4,7 @@ import { SETTLE_US } from '#lkvm/virtio/transport/hvl/queue-requests.js';
 import { POOL_BASE } from '../../../../support/hvl-bench.js';
 import { ACK_WORD, R } from '../../../../support/hvl-driver.js';
 import { oneDevice, RING_0, RING_1, TWO_RINGS } from '../../../../support/hvl-scenario.js';
-import { watchLoads } from '../../../../support/watch-stores.js';
+import { watchAccesses } from '../../../../support/watch-stores.js';
 
 const PFN_0 = RING_0 / 4096;
 const PFN_1 = RING_1 / 4096;
@@ -23,7 +23,7 @@ test('QueueRequests: QUEUE_PFN changes while the other registers are read â†’ le
   driver.write(R.QUEUE_NUM, 4);
   driver.write(R.QUEUE_PFN, PFN_0);
   let loads = 0;
-  watchLoads(
+  watchAccesses(
     () => bench.look(),
     () => {
       loads++;
@@ -68,7 +68,7 @@ test('QueueRequests: restart noticed while the new driver writes the same PFN â†
     driver.write(R.STATUS, 2);
     driver.write(R.STATUS, 1);
     let loads = 0;
-    watchLoads(
+    watchAccesses(
       () => bench.look(),
       () => {
         if (++loads !== at) return;
