@@ -208,24 +208,29 @@ interface Replacement {
   readonly moment: number;
 }
 
+/** Brings a device to the point where its driver has died after `step`, and nobody has looked since. */
+function dieUnseen(bench: HvlBench, generation: Generation, step: Step): void {
+  const dying = bench.driver(0, generation, TWO_RINGS);
+  // Up to here we keep up ...
+  const seen: Partial<Record<Step, Step>> = { 'pfn-0': 'num-0', 'pfn-1': 'num-1', 'driver-ok': 'queue-1' };
+  const last = seen[step];
+  if (last !== undefined) assert.ok(dying.start(last));
+  bench.wait();
+  // ... and this is unseen.
+  bench.eager = false;
+  if (step === 'pfn-0' || step === 'pfn-1') {
+    const plan = TWO_RINGS[step === 'pfn-0' ? 0 : 1];
+    dying.write(R.QUEUE_PFN, (plan?.at ?? 0) / 4096);
+  } else if (step === 'driver-ok') dying.setStatus(4);
+  else assert.ok(dying.start(step));
+}
+
 /** @returns the number of accesses of the look */
 function replaceDriver({ generation, step, next, rings, moment }: Replacement): number {
   const { bench, driver: first } = running(generation);
   using _ = bench;
   assertEcho(bench, first);
-  assert.ok(bench.driver(0, generation, TWO_RINGS).start(step === 'pfn-1' ? 'queue-0' : 'features'));
-  bench.wait();
-  bench.eager = false;
-  if (step === 'pfn-0') assert.ok(bench.driver(0, generation, TWO_RINGS).start(step));
-  else if (step === 'pfn-1' || step === 'driver-ok') {
-    bench.eager = true;
-    const dying = bench.driver(0, generation, TWO_RINGS);
-    assert.ok(dying.start(step === 'pfn-1' ? 'num-1' : 'queue-1'));
-    bench.wait();
-    bench.eager = false;
-    if (step === 'pfn-1') dying.write(R.QUEUE_PFN, (TWO_RINGS[1]?.at ?? 0) / 4096);
-    else dying.setStatus(4);
-  } else assert.ok(bench.driver(0, generation, TWO_RINGS).start(step));
+  dieUnseen(bench, generation, step);
   const driver = bench.driver(0, next, rings);
   let moments = 0;
   watchAccesses(
@@ -235,8 +240,8 @@ function replaceDriver({ generation, step, next, rings, moment }: Replacement): 
     },
   );
   if (moments < moment) return moments;
-  const what = `${generation} until ${step}, then ${next} at access ${moment} of ${moments}`;
   bench.ring();
+  const what = `generation ${generation} until ${step}, then ${next} at access ${moment} of ${moments}`;
   assert.ok(driver.resume(), what);
   bench.wait();
   assertEcho(bench, driver);

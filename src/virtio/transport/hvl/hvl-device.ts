@@ -274,6 +274,7 @@ export class HvlDevice implements Notifier {
     if (this.#hasRestarted()) {
       // The new driver was so fast that the ACK may have answered its own request: the same ring, or it would have failed.
       this.#reset(0);
+      this.#requests.doubtAcceptance();
       this.#setStatus(ACK_AND_DRIVER);
       this.#arm();
     }

@@ -9,7 +9,8 @@
  * * On ACK we put sentinels into QUEUE_SEL and QUEUE_NUM. A PFN equal to the last one accepted is a request only if they
  *   were written since, for the same queue.
  * * The ACK replaces the PFN that was checked and nothing else: meanwhile the driver may have died and another one begun.
- * * That case, and a PFN that we refused before, can still be an old PFN with new registers in front of it. An ACK now
+ * * That case, a PFN that we refused before, and a PFN that was there when a restart was noticed, can still be an old PFN
+ *   with new registers in front of it. An ACK now
  *   would be overwritten by the PFN the driver is about to write, and the driver would wait for ever. So such a request is
  *   taken only when nothing has moved for a while: a driver that has written its PFN waits, one that has not goes on.
  * * When a restart is noticed, a PFN that is no request by these rules is removed, so that the case above becomes rare.
@@ -73,6 +74,8 @@ export class QueueRequests {
   /** Polled and not yet accepted. */
   #open: QueueRegisters = { sel: NONE, num: NONE, align: NONE, pfn: NONE };
   #refused: QueueRegisters | undefined;
+  /** PFN found when a restart was noticed: a request of the driver before, or already one of the new driver. */
+  #inherited = NONE;
   #doubtful: QueueRegisters | undefined;
   #doubtfulSinceUs = 0;
   #pageBytes = HVL_PAGE_BYTES;
@@ -102,7 +105,7 @@ export class QueueRequests {
     if (block.load(VIRTIO_MMIO_QUEUE_PFN) !== pfn) return undefined; // being written: the next look sees it whole
     if (same(this.#refused, sel, num, align, pfn)) return undefined;
     const seen = { sel, num, align, pfn };
-    const doubtful = pfn === this.#lastPfn || pfn === this.#refused?.pfn;
+    const doubtful = pfn === this.#lastPfn || pfn === this.#refused?.pfn || pfn === this.#inherited;
     if (doubtful && !this.#hasSettled(seen)) return undefined;
     this.#doubtful = undefined;
     return this.#check(seen);
@@ -128,6 +131,7 @@ export class QueueRequests {
     this.#lastSel = config.index;
     this.#lastNum = config.size;
     this.#refused = undefined;
+    this.#inherited = NONE;
     return true;
   }
 
@@ -145,11 +149,18 @@ export class QueueRequests {
     this.#doubtful = undefined;
     const block = this.#block;
     const pfn = block.load(VIRTIO_MMIO_QUEUE_PFN);
+    this.#inherited = pfn;
     if (pfn === 0 || !this.#isLeftOver(pfn)) return;
     if (!block.replace(VIRTIO_MMIO_QUEUE_PFN, pfn, 0)) return; // the new driver was faster
     // The driver may have written all four registers meanwhile: then the PFN just removed was a new one.
     if (this.#isLeftOver(pfn)) this.#forget();
     else block.replace(VIRTIO_MMIO_QUEUE_PFN, 0, pfn);
+  }
+
+  /** The request just accepted may have been that of a driver that is gone: the same PFN, written again, is a request. */
+  doubtAcceptance(): void {
+    this.#lastPfn = NONE;
+    this.#inherited = NONE;
   }
 
   #forget(): void {
@@ -158,6 +169,7 @@ export class QueueRequests {
     this.#lastNum = NONE;
     this.#refused = undefined;
     this.#doubtful = undefined;
+    this.#inherited = NONE;
   }
 
   /** True if the registers were written since the ACK, for the same queue (or for none: then our sentinel hit it). */
