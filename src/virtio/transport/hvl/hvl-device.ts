@@ -277,6 +277,7 @@ export class HvlDevice implements Notifier {
       this.#requests.doubtAcceptance();
       this.#setStatus(ACK_AND_DRIVER);
       this.#arm();
+      this.#notes?.add(config);
     }
     this.#configs[config.index] = config;
     return true;
