@@ -4,12 +4,7 @@
  * Receive queue: chains are taken as the driver posts them and filled as input comes, several per read. Transmit queue:
  * chains are gathered and written when the host takes them; until then they stay uncompleted, and the driver waits.
  */
-import {
-  VIRTIO_CONSOLE_F_EMERG_WRITE,
-  VIRTIO_CONSOLE_F_MULTIPORT,
-  VIRTIO_CONSOLE_F_SIZE,
-  VIRTIO_ID_CONSOLE,
-} from '../../../abi/virtio.js';
+import { VIRTIO_CONSOLE_F_SIZE, VIRTIO_ID_CONSOLE } from '../../../abi/virtio.js';
 import {
   COUNTER_BYTES,
   COUNTER_DROPPED,
@@ -17,11 +12,11 @@ import {
   type Counters,
   count,
 } from '../../../util/counters.js';
-import { ConfigError } from '../../../util/errors.js';
 import { at } from '../../../util/typed.js';
 import type { ActiveDevice, VirtioDevice } from '../../core/device.js';
 import { type Features, hasFeature, NO_FEATURES } from '../../core/features.js';
 import { CHAIN_EMPTY } from '../../queue/virt-queue.js';
+import { checkFeatures } from '../feature-check.js';
 import { IovCache } from '../iov-cache.js';
 import { QueueEnd } from '../queue-end.js';
 import { RxBuffers } from '../rx-buffers.js';
@@ -82,12 +77,7 @@ export class ConsoleDevice implements VirtioDevice, ConsoleListener {
   /** Errors: ConfigError if `features` has something this device cannot do. */
   constructor(options: ConsoleOptions) {
     this.features = options.features ?? NO_FEATURES;
-    if (
-      hasFeature(this.features, VIRTIO_CONSOLE_F_MULTIPORT) ||
-      hasFeature(this.features, VIRTIO_CONSOLE_F_EMERG_WRITE)
-    ) {
-      throw new ConfigError('the console device has one port and no emergency write; allowed features: SIZE');
-    }
+    checkFeatures(this.name, this.features, 1 << VIRTIO_CONSOLE_F_SIZE);
     this.queueMaxSizes = options.queueSizes;
     this.config = consoleConfig(options.cols ?? 80, options.rows ?? 24);
     this.counters = options.counters;

@@ -1,17 +1,15 @@
 /** Network device with one queue pair and no control queue. Spec: virtio 1.2 section 5.1. */
 import {
-  VIRTIO_F_EVENT_IDX,
-  VIRTIO_F_INDIRECT_DESC,
   VIRTIO_ID_NET,
   VIRTIO_NET_F_MAC,
   VIRTIO_NET_F_MRG_RXBUF,
   VIRTIO_NET_F_STATUS,
 } from '../../../abi/virtio.js';
 import type { Counters } from '../../../util/counters.js';
-import { ConfigError } from '../../../util/errors.js';
 import { at } from '../../../util/typed.js';
 import type { ActiveDevice, VirtioDevice } from '../../core/device.js';
 import { type Features, featureSet } from '../../core/features.js';
+import { checkFeatures } from '../feature-check.js';
 import { IovCache } from '../iov-cache.js';
 import { QueueEnd } from '../queue-end.js';
 import type { NetBackend, NetListener } from './backend.js';
@@ -28,7 +26,7 @@ const RX_STAGING_BYTES = 16 * 0x10_0000;
 
 const OWN_FEATURES = featureSet(VIRTIO_NET_F_MAC, VIRTIO_NET_F_MRG_RXBUF);
 /** What a predefined feature list may ask for besides. */
-const POSSIBLE_FEATURES = featureSet(VIRTIO_NET_F_STATUS, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX);
+const POSSIBLE_FEATURES = featureSet(VIRTIO_NET_F_STATUS);
 
 export interface NetOptions {
   readonly backend: NetBackend;
@@ -71,7 +69,8 @@ export class NetDevice implements VirtioDevice, NetListener {
       low: (OWN_FEATURES.low | backend.offloads) >>> 0,
       high: 0,
     };
-    refuseImpossible(this.features, backend.possibleOffloads);
+    const possible = OWN_FEATURES.low | POSSIBLE_FEATURES.low | backend.possibleOffloads;
+    checkFeatures(this.name, this.features, possible);
     this.queueMaxSizes = queueSizes;
     this.config = netConfig(options.mac);
     this.counters = options.counters;
@@ -129,14 +128,4 @@ export class NetDevice implements VirtioDevice, NetListener {
     if (!this.#backend.pending || run !== this.#run) return more;
     return (run.receiver?.run(false) ?? false) || more;
   }
-}
-
-function refuseImpossible(features: Features, offloads: number): void {
-  const low = OWN_FEATURES.low | POSSIBLE_FEATURES.low | offloads;
-  if ((features.low & ~low) === 0) return;
-  const bits: number[] = [];
-  for (let bit = 0; bit < 32; bit++) if (((features.low & ~low) >>> bit) & 1) bits.push(bit);
-  throw new ConfigError(
-    `the network device cannot do feature ${bits.join(', ')} with this back end; allowed bits: 0x${(low >>> 0).toString(16)}`,
-  );
 }

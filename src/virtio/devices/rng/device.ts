@@ -12,6 +12,7 @@ import { f64At, i32At } from '../../../util/typed.js';
 import type { ActiveDevice, VirtioDevice } from '../../core/device.js';
 import { type Features, NO_FEATURES } from '../../core/features.js';
 import { CHAIN_EMPTY, CHAIN_OK } from '../../queue/virt-queue.js';
+import { checkFeatures } from '../feature-check.js';
 import { IovCache } from '../iov-cache.js';
 import { QueueEnd } from '../queue-end.js';
 import type { EntropySource } from './backend.js';
@@ -60,8 +61,10 @@ export class RngDevice implements VirtioDevice {
   readonly #iov = new IovCache(1, PIECE_BYTES);
   #run: RngRun | undefined;
 
+  /** Errors: ConfigError if `features` has something this device cannot do. */
   constructor(options: RngOptions) {
     this.features = options.features ?? NO_FEATURES;
+    checkFeatures(this.name, this.features, 0);
     this.queueMaxSizes = options.queueSizes;
     this.counters = options.counters;
     this.#source = options.source;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ACCESS_DIRECT, ACCESS_WORD } from '#lkvm/memory/guest-memory.js';
 import { COUNTER_BYTES, COUNTER_COUNT, COUNTER_FAULTS, COUNTER_REQUESTS } from '#lkvm/util/counters.js';
+import { featureSet } from '#lkvm/virtio/core/features.js';
 import { RngDevice } from '#lkvm/virtio/devices/rng/device.js';
 import { CHAIN_BAD_INDEX, CHAIN_LOOP } from '#lkvm/virtio/queue/virt-queue.js';
 import { DeviceRig, type DeviceRigOptions } from '../../../../support/device-rig.js';
@@ -52,6 +53,20 @@ for (const access of [ACCESS_DIRECT, ACCESS_WORD]) {
     assert.deepEqual(r.driver(0).read(at, 125), Uint8Array.of(...counted(124), 0));
   });
 }
+
+test('rng: a feature list with anything but ring features → ConfigError', () => {
+  const options = {
+    source: new CountingSource(),
+    counters: new Float64Array(COUNTER_COUNT),
+    queueSizes: [128],
+  };
+  assert.throws(() => new RngDevice({ ...options, features: featureSet(0) }), {
+    code: 'CONFIG',
+    message: /rng.* 0 /,
+  });
+  const ring = featureSet(28, 29);
+  assert.deepEqual(new RngDevice({ ...options, features: ring }).features, ring);
+});
 
 test('rng: a request far longer than the budget of a round → filled over several rounds', () => {
   const { rig: r, source } = rig({ bytes: 0x20_0000 });
