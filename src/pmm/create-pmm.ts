@@ -10,7 +10,7 @@
 import { randomInt } from 'node:crypto';
 import type { RemoteTree, RemoteTreeServer } from '../p9/remote-tree.js';
 import { COUNTER_COUNT } from '../util/counters.js';
-import { ConfigError, fromWire, StartError, toWire } from '../util/errors.js';
+import { ConfigError, fromWire, LkvmError, StartError, toWire } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { hvlDeviceTree } from '../virtio/transport/hvl/device-tree.js';
 import { shutdownGuard } from '../workers/guard.js';
@@ -48,6 +48,16 @@ export async function createPmm(options: PmmOptions, extras: PmmExtras = {}): Pr
 
 /** As {@link createPmm}, from a configuration that was checked already. */
 export async function startPmm(config: PmmConfig, extras: PmmExtras = {}): Promise<Pmm> {
+  try {
+    return await start(config, extras);
+  } catch (error) {
+    // A system call that failed while starting: the machine could not give us what we need.
+    if (error instanceof LkvmError && error.name === 'SysError') throw new StartError(error.message, error);
+    throw error;
+  }
+}
+
+async function start(config: PmmConfig, extras: PmmExtras): Promise<Pmm> {
   const log = extras.log ?? SILENT;
   checkTrees(config, extras.trees?.length ?? 0);
   const layout = pmmLayout(config);
