@@ -62,7 +62,7 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler {
     for (let left = timeoutMs * 1000; ; left = end - this.nowUs()) {
       if (condition.ready()) return true;
       if (left <= 0) return false;
-      this.flush();
+      this.signal();
       this.reactor.round(left);
       if (this.#lost) throw new PeerRestartedError('the PMM has started anew');
     }
@@ -73,8 +73,15 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler {
     this.waitUntil(NEVER, ms);
   }
 
+  /** Rings the PMM now, if anybody wanted to. */
+  signal(): void {
+    if (!this.#ringing) return;
+    this.#ringing = false;
+    this.doorbell.signal();
+  }
+
   close(): void {
-    this.flush();
+    this.signal();
     this.doorbell.close();
     this.reactor.close();
   }
@@ -90,7 +97,7 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler {
   }
 
   arm(): boolean {
-    this.flush();
+    this.signal();
     return this.#frontEnd?.arm() ?? false;
   }
 
@@ -98,11 +105,11 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler {
     this.#frontEnd?.disarm();
   }
 
-  flush(): void {
-    if (!this.#ringing) return;
-    this.#ringing = false;
-    this.doorbell.signal();
-  }
+  /**
+   * Nothing: {@link arm} and {@link waitUntil} ring before any sleep. So the acknowledge of an interrupt usually goes
+   * out together with the next request, and the PMM is woken once for both.
+   */
+  flush(): void {}
 
   scan(): boolean {
     this.#checkPeer();

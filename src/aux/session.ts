@@ -109,7 +109,7 @@ export class Session implements Disposable {
   /** Stops all devices first, so that the PMM knows we left. */
   leave(): void {
     this.frontEnd.close();
-    this.#runtime.flush();
+    this.#runtime.signal();
   }
 }
 
