@@ -9,30 +9,55 @@ import { eventfd, eventfdDrain, eventfdSignal } from '#lkvm/sys/eventfd.js';
 import { close, fcntl } from '#lkvm/sys/fd.js';
 import { PING, PING_BYTES, PONG, pingMemory } from './ping-peer.js';
 
-/** One way to and fro. Blocks until the answer is there. */
+/** To a process and back. */
 export interface PingPong extends Disposable {
+  readonly peer: PingPeer;
+  /** One way to and fro. Blocks until the answer is there. */
   round(): void;
 }
 
-function startPeer(words: readonly string[], fds: readonly number[]): ChildProcess {
-  const peer = fileURLToPath(new URL('./ping-peer.js', import.meta.url));
-  return spawn(process.execPath, [peer, ...words], { stdio: ['ignore', 'ignore', 'inherit', ...fds] });
+/** The process at the other end. */
+class PingPeer {
+  readonly #process: ChildProcess;
+
+  /** @param words arguments of `ping-peer` @param fds it gets from 3 on */
+  constructor(words: readonly string[], fds: readonly number[]) {
+    const peer = fileURLToPath(new URL('./ping-peer.js', import.meta.url));
+    this.#process = spawn(process.execPath, [peer, ...words], {
+      stdio: ['ignore', 'ignore', 'inherit', ...fds],
+    });
+  }
+
+  /** Stops it in its tracks. */
+  pause(): void {
+    this.#process.kill('SIGSTOP');
+  }
+
+  /** Lets it go on. */
+  resume(): void {
+    this.#process.kill('SIGCONT');
+  }
+
+  end(): void {
+    this.#process.kill('SIGKILL');
+  }
 }
 
-/** Both sides spin on words of shared memory. */
+/** Both sides spin on words of shared memory. @param folder for that memory; in memory */
 export function memoryPingPong(folder: string): PingPong {
   const path = join(folder, 'ping');
   writeFileSync(path, new Uint8Array(PING_BYTES));
   const words = pingMemory(path);
-  const peer = startPeer(['memory', path], []);
+  const peer = new PingPeer(['memory', path], []);
   let count = 0;
   return {
+    peer,
     round() {
       count = (count + 1) >>> 0;
       Atomics.store(words, PING, count);
       while (Atomics.load(words, PONG) !== count);
     },
-    [Symbol.dispose]: () => void peer.kill('SIGKILL'),
+    [Symbol.dispose]: () => peer.end(),
   };
 }
 
@@ -40,14 +65,15 @@ export function memoryPingPong(folder: string): PingPong {
 export function eventfdPingPong(): PingPong {
   const toPeer = blockingEventfd();
   const fromPeer = blockingEventfd();
-  const peer = startPeer(['eventfd'], [toPeer, fromPeer]);
+  const peer = new PingPeer(['eventfd'], [toPeer, fromPeer]);
   return {
+    peer,
     round() {
       eventfdSignal(toPeer);
       eventfdDrain(fromPeer);
     },
     [Symbol.dispose]: () => {
-      peer.kill('SIGKILL');
+      peer.end();
       close(toPeer);
       close(fromPeer);
     },

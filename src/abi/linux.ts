@@ -48,6 +48,7 @@ export const EPOLLOUT = 0x004;
 export const EPOLLERR = 0x008;
 export const EPOLLHUP = 0x010;
 export const EPOLLRDHUP = 0x2000;
+export const EPOLLET = 0x8000_0000;
 export const EPOLL_CLOEXEC = 0o2000000;
 
 // <sys/eventfd.h>

@@ -13,10 +13,10 @@ import {
   EVENTFD_HELLO_VERSION_OFF,
 } from '../abi/doorbell.js';
 import { EAGAIN, EINTR } from '../abi/errno.js';
-import { EPOLLIN } from '../abi/linux.js';
+import { EPOLLET, EPOLLIN } from '../abi/linux.js';
 import { mailboxDoorbell, noDoorbell, uioDoorbell } from '../backends/doorbell/device.js';
 import type { Doorbell, DoorbellHandler } from '../backends/doorbell/doorbell.js';
-import { eventfdDrain, eventfdSignal } from '../sys/eventfd.js';
+import { eventfdSignal } from '../sys/eventfd.js';
 import { close } from '../sys/fd.js';
 import { connectUnix, recv, recvWithFds, send } from '../sys/socket.js';
 import type { EventLoop, FdHandler, Log, TimerHandler, Watch } from '../util/ports.js';
@@ -184,7 +184,6 @@ class EventfdDoorbell implements AuxDoorbell, FdHandler {
 
   /** The PMM's eventfd is readable. */
   onReady(): void {
-    eventfdDrain(this.#fromPmm);
     this.#handler?.onDoorbell();
   }
 
@@ -221,7 +220,7 @@ class EventfdDoorbell implements AuxDoorbell, FdHandler {
     };
     this.#toPmm = at(fds, fds.length - 2);
     this.#fromPmm = at(fds, fds.length - 1);
-    this.#watch = this.#loop.watch(this.#fromPmm, EPOLLIN, this);
+    this.#watch = this.#loop.watch(this.#fromPmm, EPOLLIN | EPOLLET, this);
     return true;
   }
 

@@ -78,6 +78,8 @@ export class HvlTransport {
   readonly #published: readonly Published[];
   #interruptWanted = false;
   #signal = false;
+  /** The driver was told that doorbells are not needed. */
+  #quiet = false;
   #timer = 0;
 
   /** Errors: ConfigError if `confine` is asked for where it is not possible. */
@@ -166,12 +168,17 @@ export class HvlTransport {
   }
 
   arm(): boolean {
+    // Unless told otherwise in between, the driver has rung for whatever it did, and that ring is still to come: what is
+    // left is our own work that ran out of its budget, and a glance finds that.
+    if (!this.#quiet) return this.poll();
+    this.#quiet = false;
     this.#wantDoorbells(true);
     // What came before the driver could see that doorbells are wanted again.
     return this.pass();
   }
 
   disarm(): void {
+    this.#quiet = true;
     this.#wantDoorbells(false);
   }
 
