@@ -25,4 +25,34 @@ export const BENCHES: readonly BenchEntry[] = [
     limitSeconds: 40,
     load: async () => (await import('./round-trip.js')).interrupts,
   },
+  {
+    name: 'p9-read',
+    limitSeconds: 60,
+    load: async () => (await import('./file-share.js')).reading,
+  },
+  {
+    name: 'p9-meta',
+    limitSeconds: 60,
+    load: async () => (await import('./file-share.js')).metadataBench,
+  },
+  {
+    name: 'net-gbps',
+    limitSeconds: 60,
+    load: async () => (await import('./network-pair.js')).netGbps,
+  },
+  {
+    name: 'pmm-start',
+    limitSeconds: 60,
+    load: async () => (await import('./process.js')).pmmStart,
+  },
+  {
+    name: 'pmm-rss',
+    limitSeconds: 30,
+    load: async () => (await import('./process.js')).pmmRss,
+  },
+  {
+    name: 'idle-cpu',
+    limitSeconds: 60,
+    load: async () => (await import('./process.js')).idleCpu,
+  },
 ];

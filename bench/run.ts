@@ -76,7 +76,11 @@ async function runInChild(entry: BenchEntry, quick: boolean): Promise<Outcome> {
 }
 
 /** The child's part: the result goes to descriptor 3, so that nothing a bench prints can disturb it. */
-async function inside(name: string, [folder = '', memoryFolder = '']: string[], quick: boolean): Promise<void> {
+async function inside(
+  name: string,
+  [folder = '', memoryFolder = '']: string[],
+  quick: boolean,
+): Promise<void> {
   const { writeSync } = await import('node:fs');
   const entry = BENCHES.find((each) => each.name === name);
   if (entry === undefined) throw new Error(`no bench ${name}`);

@@ -47,8 +47,12 @@ export class P9Driver implements Condition {
   readonly #freeFids: number[] = [];
   #nextFid = ROOT_FID + 1;
 
-  /** Opens and starts the device. Errors: HandshakeError, PoolExhaustedError. */
-  constructor(device: Device) {
+  /**
+   * Opens and starts the device.
+   * @param mostMsize largest message to ask for; less if there is no room for it, at least 4096
+   * Errors: HandshakeError, PoolExhaustedError.
+   */
+  constructor(device: Device, mostMsize = MOST_MSIZE) {
     this.device = device;
     device.open(1, [QUEUE_SIZE]);
     const queue = device.queues[0];
@@ -57,7 +61,7 @@ export class P9Driver implements Condition {
     this.tag = readTag(device);
     this.#fixed = device.memory.alloc('9p requests', FIXED_BYTES, 64);
     const room = Math.floor(device.memory.largest(64) / 64) * 64;
-    const bytes = Math.max(LEAST_MSIZE, Math.min(MOST_MSIZE, room));
+    const bytes = Math.max(LEAST_MSIZE, Math.min(mostMsize, room));
     this.data = device.memory.alloc('9p data', bytes, 64);
     device.run();
   }
