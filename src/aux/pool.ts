@@ -3,7 +3,7 @@ import { fstatSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { ACCESS_DIRECT, ACCESS_WORD, GuestMemory } from '../memory/guest-memory.js';
 import { O_RDWR } from '../sys/arch.js';
-import { close, open, seekEnd } from '../sys/fd.js';
+import { close, open } from '../sys/fd.js';
 import { errnoName } from '../sys/libc.js';
 import { type Mapping, mapShared, unmap } from '../sys/map.js';
 import { StartError } from '../util/errors.js';
@@ -84,9 +84,11 @@ function openFile(path: string, limit: number | undefined): AuxPoolMapping | und
     throw new StartError(`cannot open the pool file ${path}: ${errnoName(-fd)}`);
   }
   try {
-    const size = seekEnd(fd);
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) throw new StartError(`the pool ${path} is not a regular file`);
+    const { size } = stat;
     const bytes = Math.floor(Math.min(size, limit ?? size) / 4096) * 4096;
-    return bytes === 0 ? undefined : mapObject(fd, bytes, identityOf(fstatSync(fd)));
+    return bytes === 0 ? undefined : mapObject(fd, bytes, identityOf(stat));
   } finally {
     close(fd);
   }

@@ -4,10 +4,16 @@
  */
 import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
+import { LkvmError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
+import { EXIT_FAILED } from './exit-codes.js';
 
-/** Writes all of `text`. A reader that went away is not an error: there is nobody to tell. */
-export function writeAll(fd: number, text: string): void {
+/**
+ * Writes all of `text`.
+ * @returns undefined, or the name of the error that ended it. A reader that went away is not an error: nobody is left
+ *   to tell, and what was asked for has been done
+ */
+export function writeAll(fd: number, text: string): string | undefined {
   const bytes = Buffer.from(text);
   let done = 0;
   while (done < bytes.length) {
@@ -15,15 +21,25 @@ export function writeAll(fd: number, text: string): void {
       done += writeSync(fd, bytes, done);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'EAGAIN') return;
+      if (code === 'EPIPE' || code === 'EBADF' || code === 'EIO') return undefined; // nobody is there
+      if (code !== 'EAGAIN') return code ?? String(error);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2); // a full pipe of a slow reader
     }
   }
+  return undefined;
 }
 
-/** Prints a result. */
+/** Prints a result. Errors: OutputError; half a header or JSON object on a full disk must not pass for a whole one. */
 export function print(text: string): void {
-  writeAll(1, text);
+  const code = writeAll(1, text);
+  if (code !== undefined) throw new OutputError(code);
+}
+
+/** Standard output cannot take what was asked for. */
+class OutputError extends LkvmError {
+  constructor(errno: string) {
+    super('OUTPUT', `cannot write to standard output: ${errno}`, EXIT_FAILED);
+  }
 }
 
 function line(prefix: string, text: string): void {

@@ -1,5 +1,5 @@
 /** Looks into the pool file of a running (or dead) PMM from outside. Reads only. Thread: main. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { StartError } from '../util/errors.js';
 import { inspectPool, type PoolReport } from '../virtio/transport/hvl/inspect.js';
 
@@ -27,7 +27,7 @@ export function inspectPoolFile(path: string, base: number | undefined): PoolRep
 function readStart(path: string): Uint8Array {
   let fd = -1;
   try {
-    fd = openSync(path, 'r');
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK); // opening a FIFO would wait for a writer
     const stat = fstatSync(fd);
     if (!stat.isFile()) throw new StartError(`--shmem-backend file:${path}: not a regular file`);
     const bytes = new Uint8Array(Math.min(stat.size, MAX_BYTES));

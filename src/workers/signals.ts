@@ -1,6 +1,6 @@
-/** SIGINT, SIGTERM and SIGHUP: an orderly stop first, at once the second time. Thread: main. */
+/** SIGINT, SIGTERM, SIGHUP and SIGQUIT: an orderly stop first, at once the second time. Thread: main. */
 
-const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 
 /**
  * Calls `stop` at the first signal that asks the process to end (also when the terminal is closed). At the second one

@@ -150,7 +150,7 @@ test('shutdown: stop of a worker that is blocked → THREAD_STUCK, and process.e
   assert.equal(out, 'ready\nTHREAD_STUCK\n');
 });
 
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) {
   test(`shutdown: ${signal} → 0`, async (t) => {
     const child = start(t, 'signal');
     await child.ready;

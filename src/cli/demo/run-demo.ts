@@ -8,6 +8,7 @@ import type { Pmm, PmmExit } from '../../pmm/pmm.js';
 import { onTerminationSignal } from '../../pmm/termination.js';
 import { StartError } from '../../util/errors.js';
 import type { Log } from '../../util/ports.js';
+import { print } from '../messages.js';
 import { AuxChild, ConsoleSession, DemoPlace, withResolvers } from './demo-parts.js';
 import type { CommandResult, PingResult } from './script-session.js';
 
@@ -96,7 +97,7 @@ async function runScript(
     }
     const result = typeof first === 'number' ? { command, ok: true, output: '', ping: undefined } : first;
     results.push(result);
-    if (!options.json) process.stdout.write(`aux> ${command}\n${result.output}`);
+    if (!options.json) print(`aux> ${command}\n${result.output}`);
     if (command === 'exit') break;
   }
   return results;
@@ -113,7 +114,7 @@ function report(options: DemoOptions, results: readonly CommandResult[], pmm: Pm
     const { requests, bytes, interrupts, doorbells } = device;
     devices[name] = { requests, bytes, interrupts, doorbells };
   }
-  process.stdout.write(
+  print(
     `${JSON.stringify({ ok: succeeded(options, results), commands, ping: pingSummary(results), devices })}\n`,
   );
 }
