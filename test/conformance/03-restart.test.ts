@@ -230,7 +230,7 @@ function dieUnseen(bench: HvlBench, generation: Generation, step: Step): void {
 
 /** @returns the number of accesses of the look */
 function replaceDriver({ generation, step, next, rings, moment }: Replacement): number {
-  const { bench, driver: first } = running(generation);
+  const { bench, device, driver: first } = running(generation);
   using _ = bench;
   assertEcho(bench, first);
   dieUnseen(bench, generation, step);
@@ -248,6 +248,12 @@ function replaceDriver({ generation, step, next, rings, moment }: Replacement): 
   assert.ok(driver.resume(), what);
   bench.wait();
   assertEcho(bench, driver);
+  const receive = driver.rings[0] as HvlRing;
+  receive.add({ addr: BUFFERS, len: 64, writable: true });
+  driver.kick(0);
+  device.deliver(new Uint8Array(8));
+  bench.wait();
+  assert.deepEqual(receive.takeAll(), [{ head: 0, len: 8 }], `${what}: queue 0`);
   return moments;
 }
 

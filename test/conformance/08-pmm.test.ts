@@ -47,7 +47,7 @@ function assertEntropy(rig: PmmRig): void {
   const driver = rig.drivers[RNG];
   const ring = driver?.rings[0] as HvlRing;
   rig.pool.fill(0, BUFFERS - PMM_BASE, BUFFERS - PMM_BASE + 64);
-  ring.add({ addr: BUFFERS, len: 64, writable: true });
+  const head = ring.add({ addr: BUFFERS, len: 64, writable: true });
   driver?.kick(0);
   const used: unknown[] = [];
   assert.ok(
@@ -56,7 +56,7 @@ function assertEntropy(rig: PmmRig): void {
       return used.length > 0;
     }),
   );
-  assert.deepEqual(used, [{ head: 0, len: 64 }]);
+  assert.deepEqual(used, [{ head, len: 64 }]);
   assert.ok(rig.bytesAt(BUFFERS, 64).some((byte) => byte !== 0));
 }
 
@@ -198,4 +198,15 @@ test('a device whose ring is broken → "fault" is reported, the others go on, a
   assert.ok(rig.events.includes(`fault ${NET}`));
   assertEntropy(rig);
   assert.ok(rig.driver(NET, 3, ringsOf(NET, 1), { features: F_MAC }).start());
+});
+
+test('--poll spin and a driver that never rings → started and served by looking alone', async (t) => {
+  const rig = await startRig(t, { poll: 'spin' });
+  const driver = rig.driver(RNG, 3, ringsOf(RNG).slice(0, 1), { doorbell: () => {} });
+  assert.ok(driver.start());
+  assert.ok(
+    rig.until(() => driver.read(R.QUEUE_PFN) === 0),
+    'DRIVER_OK was seen',
+  );
+  for (let i = 0; i < 200; i++) assertEntropy(rig);
 });

@@ -38,7 +38,7 @@ export interface PmmRigOptions {
   readonly word?: boolean;
   /** What the file holds before. */
   readonly contents?: Uint8Array;
-  readonly poll?: 'none' | 'adaptive';
+  readonly poll?: 'none' | 'adaptive' | 'spin';
 }
 
 export class PmmRig {

@@ -117,22 +117,35 @@ export class QueueRequests {
    *   writing its own, which must be neither overwritten nor mixed with the old one
    */
   accept(config: QueueConfig): boolean {
-    const block = this.#block;
     const { sel, num, pfn } = this.#open;
-    const oldSel = block.exchange(VIRTIO_MMIO_QUEUE_SEL, HVL_SENTINEL);
-    const oldNum = block.exchange(VIRTIO_MMIO_QUEUE_NUM, HVL_SENTINEL);
-    const unchanged = oldSel === sel && oldNum === num;
-    if (!unchanged || !block.replace(VIRTIO_MMIO_QUEUE_PFN, pfn, HVL_QUEUE_ACK)) {
-      block.replace(VIRTIO_MMIO_QUEUE_SEL, HVL_SENTINEL, oldSel);
-      block.replace(VIRTIO_MMIO_QUEUE_NUM, HVL_SENTINEL, oldNum);
-      return false;
-    }
+    if (!this.#replaceRequest(sel, num, pfn)) return false;
     this.#lastPfn = pfn;
     this.#lastSel = config.index;
     this.#lastNum = config.size;
     this.#refused = undefined;
     this.#inherited = NONE;
     return true;
+  }
+
+  /**
+   * Puts sentinels into QUEUE_SEL and QUEUE_NUM and the ACK word into QUEUE_PFN, or leaves all as it is. QUEUE_PFN goes
+   * through 0: if another driver has written all three in the middle of this, with the same PFN, then QUEUE_SEL and
+   * QUEUE_NUM show it before it is answered.
+   */
+  #replaceRequest(sel: number, num: number, pfn: number): boolean {
+    const block = this.#block;
+    const oldSel = block.exchange(VIRTIO_MMIO_QUEUE_SEL, HVL_SENTINEL);
+    const oldNum = block.exchange(VIRTIO_MMIO_QUEUE_NUM, HVL_SENTINEL);
+    if (oldSel === sel && oldNum === num && block.replace(VIRTIO_MMIO_QUEUE_PFN, pfn, 0)) {
+      const parked =
+        block.load(VIRTIO_MMIO_QUEUE_SEL) === HVL_SENTINEL &&
+        block.load(VIRTIO_MMIO_QUEUE_NUM) === HVL_SENTINEL;
+      if (parked && block.replace(VIRTIO_MMIO_QUEUE_PFN, 0, HVL_QUEUE_ACK)) return true;
+      block.replace(VIRTIO_MMIO_QUEUE_PFN, 0, pfn);
+    }
+    block.replace(VIRTIO_MMIO_QUEUE_SEL, HVL_SENTINEL, oldSel);
+    block.replace(VIRTIO_MMIO_QUEUE_NUM, HVL_SENTINEL, oldNum);
+    return false;
   }
 
   /** DRIVER_OK: no request is open any more. */

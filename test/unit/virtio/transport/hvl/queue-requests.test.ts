@@ -83,6 +83,26 @@ test('QueueRequests: restart noticed while the new driver writes the same PFN �
   }
 });
 
+test('QueueRequests: restart noticed while an unanswered PFN stands in the register → no ACK until the new driver has written its own', () => {
+  const { bench, driver: old } = ready();
+  using _ = bench;
+  bench.eager = false;
+  old.write(R.QUEUE_SEL, 0);
+  old.write(R.QUEUE_NUM, 4);
+  old.write(R.QUEUE_PFN, PFN_0); // and dies, unseen
+  const driver = bench.driver(0, 2, TWO_RINGS);
+  driver.write(R.STATUS, 1);
+  bench.look();
+  driver.write(R.GUEST_PAGE_SIZE, 0x1000);
+  driver.write(R.STATUS, 2);
+  bench.look();
+  driver.write(R.QUEUE_SEL, 0);
+  driver.write(R.QUEUE_NUM, 4);
+  bench.look();
+  assert.equal(driver.read(R.QUEUE_PFN), PFN_0);
+  assert.ok(driver.requestQueue(PFN_0));
+});
+
 test('QueueRequests: page size 0x4000 in GUEST_PAGE_SIZE → unit of QUEUE_PFN, also after it was parked', () => {
   const { bench, driver, device } = ready();
   using _ = bench;
