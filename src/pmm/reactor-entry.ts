@@ -15,6 +15,7 @@ import type { VirtioDevice } from '../virtio/core/device.js';
 import { HvlTransport } from '../virtio/transport/hvl/hvl-transport.js';
 import { runThread, type ThreadContext } from '../workers/entry.js';
 import { IoClient } from '../workers/io/client.js';
+import type { DeviceSpec } from '../workers/reactor/device-spec.js';
 import { DeviceMaker } from '../workers/reactor/make-device.js';
 import type { PmmConfig } from './config.js';
 import { makeDoorbell } from './doorbell.js';
@@ -41,6 +42,7 @@ async function main(context: ThreadContext<PmmReactorData>): Promise<void> {
     blocking,
     postToTree: (id, message) => post({ type: 'tree', id, message }),
     onEscape: () => post({ type: 'escape' }),
+    directories: data.config.devices.filter(isDirectory).length,
   });
   const devices: VirtioDevice[] = [];
   try {
@@ -54,6 +56,10 @@ async function main(context: ThreadContext<PmmReactorData>): Promise<void> {
     for (const device of devices.reverse()) device.close();
     reactor.close();
   }
+}
+
+function isDirectory(spec: DeviceSpec): boolean {
+  return spec.name === 'p9' && spec.tree.kind === 'directory';
 }
 
 interface Machine {

@@ -12,7 +12,12 @@ scratch.view.setUint32(0, 1, true);
 
 /** A non-blocking eventfd with count 0. Errors: SysError. */
 export function eventfd(): number {
-  return must(status(cEventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), 'eventfd');
+  return must(tryEventfd(), 'eventfd');
+}
+
+/** As {@link eventfd}, while running. @returns the fd, or -errno (EMFILE: no descriptor is left) */
+export function tryEventfd(): number {
+  return status(cEventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
 /** Adds 1. Hot path. @returns 8, or -EAGAIN when the count is at its limit (the reader is woken anyway) */

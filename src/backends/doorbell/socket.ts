@@ -13,14 +13,14 @@ import {
   EVENTFD_HELLO_VERSION,
   EVENTFD_HELLO_VERSION_OFF,
 } from '../../abi/doorbell.js';
-import { EADDRINUSE, EAGAIN, EINTR } from '../../abi/errno.js';
+import { EADDRINUSE, EAGAIN, EINTR, EMFILE, ENFILE } from '../../abi/errno.js';
 import { EPOLLET, EPOLLIN } from '../../abi/linux.js';
-import { eventfd, eventfdSignal } from '../../sys/eventfd.js';
+import { eventfdSignal, tryEventfd } from '../../sys/eventfd.js';
 import { close } from '../../sys/fd.js';
 import { errnoName } from '../../sys/libc.js';
 import { acceptUnix, listenUnix, recv, send, sendWithFds } from '../../sys/socket.js';
 import { StartError } from '../../util/errors.js';
-import type { EventLoop, FdHandler, Watch } from '../../util/ports.js';
+import type { EventLoop, FdHandler, TimerHandler, Watch } from '../../util/ports.js';
 import type { Doorbell, DoorbellHandler } from './doorbell.js';
 
 /** What one connected peer is rung with. */
@@ -31,8 +31,11 @@ interface PeerLine {
 
 type MakeLine = (connection: number, loop: EventLoop, handler: DoorbellHandler) => PeerLine | undefined;
 
+/** How long nobody is let in when there is no descriptor for one more. */
+const PAUSE_US = 100_000;
+
 /** Listens, and keeps at most one peer. */
-class ListeningDoorbell implements Doorbell, FdHandler {
+class ListeningDoorbell implements Doorbell, FdHandler, TimerHandler {
   readonly #path: string;
   readonly #loop: EventLoop;
   readonly #makeLine: MakeLine;
@@ -67,7 +70,11 @@ class ListeningDoorbell implements Doorbell, FdHandler {
   onReady(): void {
     const handler = this.#handler;
     const fd = acceptUnix(this.#listener);
-    if (fd < 0 || handler === undefined) return; // gone again, or out of descriptors: the next event tries again
+    if (fd < 0 || handler === undefined) {
+      // Gone again; or no descriptor is left, and then the listener stays readable: do not look at it all the time.
+      if (fd === -EMFILE || fd === -ENFILE) this.#pause();
+      return;
+    }
     this.#drop();
     const line = this.#makeLine(fd, this.#loop, handler);
     if (line === undefined) {
@@ -78,6 +85,11 @@ class ListeningDoorbell implements Doorbell, FdHandler {
     this.#line = line;
     this.#connectionWatch = this.#loop.watch(fd, EPOLLIN, { onReady: () => this.#receive() });
     handler.onPeer(true);
+  }
+
+  /** The pause is over. */
+  onTimer(): void {
+    this.#listenerWatch?.setEvents(EPOLLIN);
   }
 
   signal(): void {
@@ -96,6 +108,11 @@ class ListeningDoorbell implements Doorbell, FdHandler {
     } catch {
       // Somebody removed it already; nothing is left to clean.
     }
+  }
+
+  #pause(): void {
+    this.#listenerWatch?.setEvents(0);
+    this.#loop.after(PAUSE_US, this);
   }
 
   /** Bytes are signals on a `socket:` line; on an `eventfd:` line there are none, and only the end matters. */
@@ -150,13 +167,13 @@ export interface PoolHandOver {
  */
 export function eventfdDoorbell(path: string, loop: EventLoop, pool: PoolHandOver): Doorbell {
   return new ListeningDoorbell(path, loop, (connection, eventLoop, handler) => {
-    const toPmm = eventfd();
-    const toPeer = eventfd();
+    const toPmm = tryEventfd();
+    const toPeer = tryEventfd();
     const fds = pool.fd >= 0 ? [pool.fd, toPmm, toPeer] : [toPmm, toPeer];
-    if (sendWithFds(connection, hello(pool), fds) < 0) {
-      close(toPmm);
-      close(toPeer);
-      return undefined;
+    if (toPmm < 0 || toPeer < 0 || sendWithFds(connection, hello(pool), fds) < 0) {
+      if (toPmm >= 0) close(toPmm);
+      if (toPeer >= 0) close(toPeer);
+      return undefined; // the connection is closed, and the peer tries again
     }
     const watch = eventLoop.watch(toPmm, EPOLLIN | EPOLLET, { onReady: () => handler.onDoorbell() });
     return {

@@ -29,13 +29,15 @@ import { createFile, openNode } from './open.js';
 import { Share } from './share.js';
 import { attach, walk } from './walk.js';
 
+const DEFAULT_MAX_NODES = 1024;
+
 export interface HostTreeOptions {
   /** An existing directory. */
   readonly path: string;
   readonly readOnly: boolean;
   /** Where calls go that may wait for a disk. */
   readonly blocking: BlockingCalls;
-  /** Most handles (each is a descriptor) at a time; by default half of what the process may have, at most 65536. */
+  /** Most handles (each is a descriptor) at a time; default 1024. */
   readonly maxNodes?: number;
 }
 
@@ -57,7 +59,7 @@ export class HostTree implements FileTree, BlockingHandler {
   #nextToken = 0;
 
   constructor(options: HostTreeOptions) {
-    this.#share = new Share(options.path, options.readOnly, options.maxNodes);
+    this.#share = new Share(options.path, options.readOnly, options.maxNodes ?? DEFAULT_MAX_NODES);
     this.readOnly = options.readOnly;
     this.#lane = options.blocking.lane(this);
   }

@@ -25,7 +25,7 @@ import { P9_QTDIR, P9_QTFILE, P9_QTSYMLINK, S_IFDIR, S_IFLNK, S_IFMT } from '../
 import type { Qid } from '../../p9/tree-output.js';
 import { O_DIRECTORY, O_NOFOLLOW } from '../../sys/arch.js';
 import { close, open } from '../../sys/fd.js';
-import { DOT_NAME, openat, openat2, openFileLimit, PARENT_NAME, procPath, readlinkat } from '../../sys/fs.js';
+import { DOT_NAME, openat, openat2, PARENT_NAME, procPath, readlinkat } from '../../sys/fs.js';
 import { NativeBuffer } from '../../sys/map.js';
 import { FileStat, FileSystemStat } from '../../sys/stat.js';
 import { StartError } from '../../util/errors.js';
@@ -63,10 +63,10 @@ export class Share {
 
   /**
    * @param path of an existing directory; symbolic links in it are followed, once, now
-   * @param maxNodes most handles at a time; undefined = half of what the process may have open, at most 65536
+   * @param maxNodes most handles, and so descriptors, at a time
    * Errors: StartError.
    */
-  constructor(path: string, readOnly: boolean, maxNodes?: number) {
+  constructor(path: string, readOnly: boolean, maxNodes: number) {
     const fd = open(path, O_PATH | O_DIRECTORY);
     if (fd < 0) throw new StartError(`cannot share ${path}: it is not a directory that can be opened`);
     const stat = this.stat;
@@ -82,7 +82,7 @@ export class Share {
     this.rootInoHigh = stat.inoHigh;
     this.#rootRefused = this.fileSystem.type === PROC_SUPER_MAGIC;
     this.qids = new QidMap(stat.devMajor, stat.devMinor);
-    this.nodes = new NodeTable(maxNodes ?? Math.max(64, Math.min(0x1_0000, openFileLimit() >>> 1)));
+    this.nodes = new NodeTable(maxNodes);
   }
 
   /** Looks a name up. @param name address @returns an O_PATH descriptor, of the link itself if it is one, or -errno */

@@ -10,6 +10,7 @@ import { TerminalBackend } from '../../backends/terminal/terminal.js';
 import type { FileTree } from '../../p9/file-tree.js';
 import { treeFromExport } from '../../p9/js-tree.js';
 import { type RemoteTreeProxy, remoteTreeProxy } from '../../p9/remote-tree.js';
+import { openFileLimit } from '../../sys/fs.js';
 import { openTap } from '../../sys/tap.js';
 import { windowSize } from '../../sys/tty.js';
 import type { Counters } from '../../util/counters.js';
@@ -32,7 +33,13 @@ export interface DeviceSurroundings {
   readonly postToTree: (id: number, message: unknown) => void;
   /** The person at the console typed the escape keys. */
   readonly onEscape: () => void;
+  /** How many directories will be shared: together they may hold half of the descriptors the process may have. */
+  readonly directories: number;
 }
+
+const MAX_NODES = 0x1_0000;
+/** Fewer would not let a driver do anything useful. */
+const MIN_NODES = 32;
 
 /** Makes the devices of one machine. Closing a device closes its back end. */
 export class DeviceMaker {
@@ -113,7 +120,12 @@ export class DeviceMaker {
     const { blocking, log, postToTree } = this.#around;
     switch (spec.kind) {
       case 'directory':
-        return new HostTree({ path: spec.path, readOnly: spec.readOnly, blocking });
+        return new HostTree({
+          path: spec.path,
+          readOnly: spec.readOnly,
+          blocking,
+          maxNodes: nodesPerShare(this.#around.directories),
+        });
       case 'module':
         return treeFromExport(await callExport(spec), `${spec.module}#${spec.export}`, log);
       case 'remote': {
@@ -123,6 +135,12 @@ export class DeviceMaker {
       }
     }
   }
+}
+
+/** A driver that opens all it can must leave descriptors for doorbells and for the other shares. */
+function nodesPerShare(shares: number): number {
+  const half = openFileLimit() >>> 1;
+  return Math.max(MIN_NODES, Math.min(MAX_NODES, Math.floor(half / Math.max(1, shares))));
 }
 
 /** `(await import(module))[export](options)`. Errors: StartError. */
