@@ -21,7 +21,7 @@ import { O_CREAT, O_RDWR } from '../sys/arch.js';
 import { close, flock, ftruncate, open, punchHole, seekEnd } from '../sys/fd.js';
 import { errnoName } from '../sys/libc.js';
 import { createMemfd, type Mapping, mapShared, unmap } from '../sys/map.js';
-import { ConfigError, StartError } from '../util/errors.js';
+import { ConfigError, StartError, SysError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { u32At } from '../util/typed.js';
 import type { PmmConfig } from './config.js';
@@ -97,6 +97,15 @@ function openOrThrow(path: string, flags: number, what: string, hint: string): n
   return fd;
 }
 
+function mapOrThrow(path: string, fd: number, bytes: number, offset: number): Mapping {
+  try {
+    return mapShared(fd, bytes, offset);
+  } catch (cause) {
+    const why = cause instanceof SysError ? cause.code : String(cause);
+    throw new StartError(`cannot map ${bytes} bytes of ${path} at offset ${offset}: ${why}`, cause);
+  }
+}
+
 function openFilePool(path: string, force: boolean, bytes: number, log: Log): Pool {
   const hint = 'a file in /dev/shm that you may write is the usual choice';
   const fd = openOrThrow(path, O_RDWR | O_CREAT, 'the pool file', hint);
@@ -114,7 +123,7 @@ function openFilePool(path: string, force: boolean, bytes: number, log: Log): Po
       if (grown < 0)
         throw new StartError(`cannot grow the pool file ${path} to ${bytes} bytes: ${errnoName(-grown)}`);
     }
-    const mapping = mapShared(fd, bytes);
+    const mapping = mapOrThrow(path, fd, bytes, 0);
     const memory = new GuestMemory([{ gpa: 0, hva: mapping.address, bytes }]);
     if (size > 0) {
       if (looksAlive(memory.chunk)) {
@@ -135,7 +144,7 @@ function openDevicePool(path: string, offset: number, bytes: number): Pool {
     'on a machine without a board use --shmem-backend file:PATH --notify socket:PATH, or try: lkvm demo';
   const fd = openOrThrow(path, O_RDWR, 'the shared memory device', hint);
   try {
-    const mapping = mapShared(fd, bytes, offset);
+    const mapping = mapOrThrow(path, fd, bytes, offset);
     zeroByWords(new GuestMemory([{ gpa: 0, hva: mapping.address, bytes }], ACCESS_WORD));
     return new MappedPool(mapping, ACCESS_WORD, fd, -1);
   } catch (error) {
