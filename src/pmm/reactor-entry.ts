@@ -10,9 +10,9 @@ import { AdaptivePoll, IntervalPoll, NoPoll, type PollPolicy, SpinPoll } from '.
 import { Reactor } from '../reactor/reactor.js';
 import { COUNTER_COUNT } from '../util/counters.js';
 import type { Log } from '../util/ports.js';
-import { RateLimitedLog } from '../util/rate-limit.js';
+import { RateLimit, RateLimitedLog } from '../util/rate-limit.js';
 import type { VirtioDevice } from '../virtio/core/device.js';
-import { HvlTransport } from '../virtio/transport/hvl/hvl-transport.js';
+import { type HvlObserver, HvlTransport } from '../virtio/transport/hvl/hvl-transport.js';
 import { runThread, type ThreadContext } from '../workers/entry.js';
 import { IoClient } from '../workers/io/client.js';
 import type { DeviceSpec } from '../workers/reactor/device-spec.js';
@@ -21,7 +21,10 @@ import type { PmmConfig } from './config.js';
 import { makeDoorbell } from './doorbell.js';
 import type { PmmMainMessage, PmmReactorData, PmmReactorMessage } from './messages.js';
 
-const LOG_LINES_PER_SECOND = 20;
+const SECOND_US = 1_000_000;
+/** Log lines, and events of devices, per second: a driver that starts over in a loop must not fill main's memory. */
+const LOG_LINES = 20;
+const DEVICE_EVENTS = 500;
 
 await runThread<PmmReactorData>(main);
 
@@ -29,7 +32,7 @@ async function main(context: ThreadContext<PmmReactorData>): Promise<void> {
   const { data } = context;
   const post = (message: PmmReactorMessage): void => context.post(message);
   const reactor = new Reactor(context.wakeFd);
-  const log = new RateLimitedLog(mainLog(post), LOG_LINES_PER_SECOND, () => reactor.nowUs());
+  const log = new RateLimitedLog(mainLog(post), new RateLimit(LOG_LINES, SECOND_US), () => reactor.nowUs());
   const { shmemAddr, shmemSize } = data.config;
   const memory = new GuestMemory(
     [{ gpa: shmemAddr, hva: data.poolAddress, bytes: shmemSize }],
@@ -87,11 +90,7 @@ function serve({ context, reactor, memory, devices, maker, log, post }: Machine)
       restartDetector: config.restartDetector,
       confine: config.confine,
       features: [], // the devices were made with theirs
-      observer: {
-        deviceStarted: (slot) => post({ type: 'device', slot, event: 'started', text: '' }),
-        deviceReset: (slot) => post({ type: 'device', slot, event: 'reset', text: '' }),
-        deviceFault: (slot, text) => post({ type: 'device', slot, event: 'fault', text }),
-      },
+      observer: deviceObserver(reactor, post),
       loop: reactor,
       epoch,
     },
@@ -113,6 +112,18 @@ function serve({ context, reactor, memory, devices, maker, log, post }: Machine)
     transport.stop();
     doorbell.close();
   }
+}
+
+function deviceObserver(reactor: Reactor, post: (message: PmmReactorMessage) => void): HvlObserver {
+  const limit = new RateLimit(DEVICE_EVENTS, SECOND_US);
+  const tell = (slot: number, event: 'started' | 'reset' | 'fault', text: string): void => {
+    if (limit.allow(reactor.nowUs())) post({ type: 'device', slot, event, text });
+  };
+  return {
+    deviceStarted: (slot) => tell(slot, 'started', ''),
+    deviceReset: (slot) => tell(slot, 'reset', ''),
+    deviceFault: (slot, text) => tell(slot, 'fault', text),
+  };
 }
 
 function doorbellHandler(

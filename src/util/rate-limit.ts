@@ -1,44 +1,59 @@
-/** Keeps a hostile or broken peer from flooding the log. */
+/** Keeps a hostile or broken peer from flooding the log, or the main thread with events. */
 import type { Log } from './ports.js';
 
-const WINDOW_US = 1_000_000;
+/** So many per window, then none until the next one. Thread: one. */
+export class RateLimit {
+  /** Refused since the last one that was allowed and reported; the reporter sets it to 0. */
+  suppressed = 0;
+  readonly #burst: number;
+  readonly #windowUs: number;
+  #windowStartUs = Number.NEGATIVE_INFINITY;
+  #passed = 0;
 
-/** Passes at most `limit` lines per second to `log`; says how many were left out when the next one passes. */
+  /** @param burst how many per window @param windowUs microseconds */
+  constructor(burst: number, windowUs: number) {
+    this.#burst = burst;
+    this.#windowUs = windowUs;
+  }
+
+  /** @param nowUs monotonic clock @returns true if one more may pass now */
+  allow(nowUs: number): boolean {
+    if (nowUs - this.#windowStartUs >= this.#windowUs) {
+      this.#windowStartUs = nowUs;
+      this.#passed = 0;
+    }
+    if (this.#passed < this.#burst) {
+      this.#passed++;
+      return true;
+    }
+    this.suppressed++;
+    return false;
+  }
+}
+
+/** A log behind a {@link RateLimit}; the next line that passes says how many were left out. */
 export class RateLimitedLog implements Log {
   readonly #log: Log;
-  readonly #limit: number;
+  readonly #limit: RateLimit;
   readonly #nowUs: () => number;
-  #windowStart = 0;
-  #lines = 0;
-  #suppressed = 0;
 
-  /** @param nowUs monotonic clock in microseconds */
-  constructor(log: Log, limit: number, nowUs: () => number) {
+  constructor(log: Log, limit: RateLimit, nowUs: () => number) {
     this.#log = log;
     this.#limit = limit;
     this.#nowUs = nowUs;
   }
 
   info(text: string): void {
-    if (this.#pass()) this.#log.info(text);
+    if (this.#limit.allow(this.#nowUs())) this.#log.info(this.#complete(text));
   }
 
   warn(text: string): void {
-    if (this.#pass()) this.#log.warn(text);
+    if (this.#limit.allow(this.#nowUs())) this.#log.warn(this.#complete(text));
   }
 
-  #pass(): boolean {
-    const now = this.#nowUs();
-    if (now - this.#windowStart > WINDOW_US) {
-      this.#windowStart = now;
-      this.#lines = 0;
-      const suppressed = this.#suppressed;
-      this.#suppressed = 0;
-      if (suppressed > 0) this.#log.warn(`${suppressed} more messages were left out`);
-    }
-    this.#lines++;
-    if (this.#lines <= this.#limit) return true;
-    this.#suppressed++;
-    return false;
+  #complete(text: string): string {
+    const { suppressed } = this.#limit;
+    this.#limit.suppressed = 0;
+    return suppressed === 0 ? text : `${text} (${suppressed} more lines were left out before)`;
   }
 }

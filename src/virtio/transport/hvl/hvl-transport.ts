@@ -10,16 +10,20 @@
 import type { GuestMemory } from '../../../memory/guest-memory.js';
 import { ConfigError, invariant } from '../../../util/errors.js';
 import type { EventLoop, Log } from '../../../util/ports.js';
+import { RateLimit, RateLimitedLog } from '../../../util/rate-limit.js';
 import type { VirtioDevice } from '../../core/device.js';
 import type { Features } from '../../core/features.js';
 import { RegisterBlock } from './block.js';
 import { HvlDevice } from './hvl-device.js';
 import type { HvlLayout, HvlSlot } from './layout.js';
-import { LogLimiter } from './log-limiter.js';
 import { publishBlock, publishMagic, publishTree, publishTreeMagic } from './publish.js';
 import { confinedRingMemory, sharedRingMemory } from './ring-memory.js';
 import type { SlotPort } from './slot-port.js';
 import { StaticMode } from './static-mode.js';
+
+/** A slot's log lines: a burst, then silence. A hostile driver must not fill the disk. */
+const LOG_BURST = 10;
+const LOG_WINDOW_US = 10_000_000;
 
 /** The line to the driver. */
 export interface Doorbell {
@@ -231,13 +235,8 @@ export class HvlTransport {
     const { log, options } = this.#parts;
     const { index, request } = slot;
     const name = `${request.name} (slot ${index})`;
-    const limiter = new LogLimiter();
-    const warn = (text: string): void => {
-      if (!limiter.allow(this.#nowUs())) return;
-      const more = limiter.suppressed > 0 ? ` (${limiter.suppressed} more lines suppressed before)` : '';
-      limiter.suppressed = 0;
-      log.warn(`${name}: ${text}${more}`);
-    };
+    const slotLog = new RateLimitedLog(log, new RateLimit(LOG_BURST, LOG_WINDOW_US), () => this.#nowUs());
+    const warn = (text: string): void => slotLog.warn(`${name}: ${text}`);
     return {
       interruptWanted: () => {
         this.#interruptWanted = true;
