@@ -41,6 +41,8 @@ const NAMES = [
   '',
   'x/y',
   '/etc/passwd',
+  '../outside/secret',
+  '../outside/new',
   'a\0b',
   'n'.repeat(255),
 ];
