@@ -60,22 +60,31 @@ const FIRST_BUDGET_US = 50;
 const MAX_BUDGET_US = 200;
 /** A gap this long between two looks means that somebody else had our processor. */
 const PREEMPTED_US = 300;
-/** After being preempted, no polling for this long. */
-const BACK_OFF_US = 20_000;
+/** Work this soon after we gave up may have waited for our processor. */
+const AT_ONCE_US = 100;
+/** Once polling has turned out to be harmful, none for this long; each time in a row twice as long as the last. */
+const FIRST_BACK_OFF_US = 20_000;
+const MAX_BACK_OFF_US = 320_000;
 
 /**
  * `adaptive`: when work runs out, poll for a short time, the *budget*, before sleeping. The budget doubles when work comes
  * soon after we gave up (a little more polling would have caught it), and halves when it comes so late that no polling
- * would have helped. When the machine is loaded (we lose the processor while polling), sleep at once for a while: a
- * spinner on a busy processor costs everybody whole time slices.
+ * would have helped.
+ *
+ * Polling is harmful, and is left for a while, in two cases. The machine is loaded, and we lose the processor while
+ * polling: a spinner on a busy processor costs everybody whole time slices. Or the peer runs on our own processor, so
+ * that it cannot do anything before we sleep: then polls of the full length find nothing, and the work comes at once
+ * after each of them.
  */
 export class AdaptivePoll implements PollPolicy {
   readonly sleepUs: number;
   #budgetUs = FIRST_BUDGET_US;
   #idle = true;
+  #polled = false;
   #idleSinceUs = Number.NEGATIVE_INFINITY;
   #lastLookUs = 0;
   #quietUntilUs = 0;
+  #backOffUs = FIRST_BACK_OFF_US;
 
   /** @param sleepUs longest sleep in microseconds when there is no doorbell to wake us; -1 with one */
   constructor(sleepUs = -1) {
@@ -90,26 +99,41 @@ export class AdaptivePoll implements PollPolicy {
   active(nowUs: number): void {
     if (!this.#idle) return;
     this.#idle = false;
+    const budget = this.#budgetUs;
     const gap = nowUs - this.#idleSinceUs;
-    if (gap > MAX_BUDGET_US) this.#budgetUs = Math.max(MIN_BUDGET_US, this.#budgetUs / 2);
-    else if (gap > this.#budgetUs) this.#budgetUs = Math.min(MAX_BUDGET_US, this.#budgetUs * 2);
+    if (gap <= budget) {
+      if (this.#polled) this.#backOffUs = FIRST_BACK_OFF_US;
+      return;
+    }
+    if (this.#polled && budget === MAX_BUDGET_US && gap < budget + AT_ONCE_US) this.#backOff(nowUs);
+    else if (gap > MAX_BUDGET_US) this.#budgetUs = Math.max(MIN_BUDGET_US, budget / 2);
+    else this.#budgetUs = Math.min(MAX_BUDGET_US, budget * 2);
   }
 
   begin(nowUs: number): boolean {
     if (!this.#idle) {
       this.#idle = true;
+      this.#polled = false;
       this.#idleSinceUs = nowUs;
     }
     this.#lastLookUs = nowUs;
-    return nowUs >= this.#quietUntilUs && nowUs - this.#idleSinceUs < this.#budgetUs;
+    if (nowUs < this.#quietUntilUs || nowUs - this.#idleSinceUs >= this.#budgetUs) return false;
+    this.#polled = true;
+    return true;
   }
 
   proceed(nowUs: number): boolean {
     if (nowUs - this.#lastLookUs > PREEMPTED_US) {
-      this.#quietUntilUs = nowUs + BACK_OFF_US;
+      this.#backOff(nowUs);
+      this.#polled = false; // one reason is enough
       return false;
     }
     this.#lastLookUs = nowUs;
     return nowUs - this.#idleSinceUs < this.#budgetUs;
+  }
+
+  #backOff(nowUs: number): void {
+    this.#quietUntilUs = nowUs + this.#backOffUs;
+    this.#backOffUs = Math.min(MAX_BACK_OFF_US, this.#backOffUs * 2);
   }
 }

@@ -75,3 +75,37 @@ test('AdaptivePoll: the processor was lost while polling → no polling for 20 m
   policy.active(20_302);
   assert.equal(policy.begin(20_302), true);
 });
+
+/** The peer shares our processor: its answer comes 10 us after we sleep. @returns time polled, and the time at the end */
+function sharedProcessor(policy: AdaptivePoll, start: number, requests: number): [number, number] {
+  let polled = 0;
+  let now = start;
+  for (let i = 0; i < requests; i++) {
+    policy.active(now);
+    const wasted = pollsFor(policy, now);
+    polled += wasted;
+    now += wasted + 10;
+  }
+  return [polled, now];
+}
+
+test('AdaptivePoll: work always comes just after it gave up, also at the full budget → stops polling for longer and longer', () => {
+  const [polled, end] = sharedProcessor(new AdaptivePoll(), 1000, 100_000);
+  assert.ok(end > 1e6);
+  assert.ok(polled < 3000, `${polled} us of about a second`);
+});
+
+test('AdaptivePoll: polled in vain, then finds work while polling → backs off for 20 ms again, not longer', () => {
+  const policy = new AdaptivePoll();
+  const [, end] = sharedProcessor(policy, 0, 100_000);
+  const later = end + 400_000;
+  policy.active(later);
+  assert.equal(policy.begin(later), true);
+  policy.active(later + 5);
+  assert.equal(policy.begin(later + 5), true);
+  assert.equal(policy.proceed(later + 400), false, 'the processor was lost');
+  policy.active(later + 20_300);
+  assert.equal(policy.begin(later + 20_300), false);
+  policy.active(later + 20_500);
+  assert.equal(policy.begin(later + 20_500), true);
+});
