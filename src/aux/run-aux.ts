@@ -1,16 +1,20 @@
 /** `lkvm aux`: the auxiliary runtime, from options to exit code. */
 import { SIGKILL } from '../abi/linux.js';
+import { DeviceError, PeerRestartedError } from '../frontend/errors.js';
+import type { NetDriver } from '../frontend/net.js';
 import { dieWithParent as setParentDeathSignal } from '../sys/process.js';
 import { openTap, type Tap } from '../sys/tap.js';
 import { StartError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import type { AuxOptions } from './options.js';
 import { Runtime } from './runtime.js';
-import { isRestart, Session } from './session.js';
+import { Session } from './session.js';
 import { Shell } from './shell.js';
 import { closeTap, TapBridge } from './tap-bridge.js';
 
 const FOR_EVER_MS = 0x7fff_ffff;
+/** Between two attachments: a PMM that is broken for good must not keep us busy. */
+const RETRY_MS = 100;
 
 /**
  * Runs until the shell's `exit`; with a tap, for ever. When the PMM starts anew, so do we.
@@ -27,8 +31,10 @@ export function runAux(options: AuxOptions, log: Log): number {
       try {
         return tap === undefined ? runShell(runtime, options, log) : runBridge(runtime, options, tap, log);
       } catch (error) {
-        if (!isRestart(error)) throw error;
-        log.info('the PMM has started anew; attaching again');
+        if (error instanceof PeerRestartedError) log.info('the PMM has started anew; attaching again');
+        else if (error instanceof DeviceError) log.warn(`${error.message}; attaching again`);
+        else throw error;
+        runtime.pause(RETRY_MS);
       }
     }
   } finally {
@@ -37,27 +43,45 @@ export function runAux(options: AuxOptions, log: Log): number {
   }
 }
 
+/** Attaches, runs `body`, detaches. A wiped pool looks like a broken ring at first: tell the two apart here. */
+function attached<T>(session: Session, runtime: Runtime, body: () => T): T {
+  using _ = session;
+  try {
+    return body();
+  } catch (error) {
+    if (error instanceof DeviceError && runtime.peerRestarted) throw new PeerRestartedError(error.message);
+    throw error;
+  }
+}
+
 function runShell(runtime: Runtime, options: AuxOptions, log: Log): number {
-  using session = Session.attach(runtime, options, 'shell', log);
-  const failures = new Shell(session, runtime, options, log).run();
-  session.leave();
-  return options.script && failures > 0 ? 1 : 0;
+  const session = Session.attach(runtime, options, 'shell', log);
+  return attached(session, runtime, () => {
+    const failures = new Shell(session, runtime, options, log).run();
+    session.leave();
+    return options.script && failures > 0 ? 1 : 0;
+  });
 }
 
 /** Only a restarted PMM or an error ends it. */
 function runBridge(runtime: Runtime, options: AuxOptions, tap: Tap, log: Log): never {
-  using session = Session.attach(runtime, options, tap.vnetHeader ? 'net-offloads' : 'net', log);
-  const { net } = session.drivers;
-  if (net === undefined) throw new StartError('the PMM has no net device to join to the tap');
-  const bridge = new TapBridge(runtime.reactor, net, tap);
-  const features = net.device.features.toString(16);
-  const slots = `${net.rx.slotCount} x ${net.rx.slotBytes} bytes to receive, ${net.tx.slotCount} x ${net.tx.slotBytes} to send`;
-  log.info(`${tap.name} is joined to the PMM's network card: features 0x${features}, ${slots}`);
-  try {
-    for (;;) runtime.pause(FOR_EVER_MS);
-  } finally {
-    bridge.stop();
-  }
+  const session = Session.attach(runtime, options, tap.vnetHeader ? 'net-offloads' : 'net', log);
+  return attached(session, runtime, () => {
+    const { net } = session.drivers;
+    if (net === undefined) throw new StartError('the PMM has no net device to join to the tap');
+    const bridge = new TapBridge(runtime.reactor, net, tap);
+    log.info(`${tap.name} is joined to the PMM's network card: ${describe(net)}`);
+    try {
+      for (;;) runtime.pause(FOR_EVER_MS);
+    } finally {
+      bridge.stop();
+    }
+  });
+}
+
+function describe({ device, rx, tx }: NetDriver): string {
+  const features = device.features.toString(16);
+  return `features 0x${features}, ${rx.slotCount} x ${rx.slotBytes} bytes to receive, ${tx.slotCount} x ${tx.slotBytes} to send`;
 }
 
 /** Has the kernel kill this process when process `parent` ends. Errors: StartError (it has ended already). */

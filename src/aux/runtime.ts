@@ -11,15 +11,16 @@ import type { FrontEnd } from '../frontend/front-end.js';
 import type { Condition, PeerLine } from '../frontend/ports.js';
 import { AdaptivePoll, IntervalPoll, NoPoll, type PollPolicy, SpinPoll } from '../reactor/poll-policy.js';
 import { type Pollable, Reactor } from '../reactor/reactor.js';
-import type { Log } from '../util/ports.js';
+import type { Log, TimerHandler } from '../util/ports.js';
 import { type AuxDoorbell, makeAuxDoorbell } from './doorbell.js';
 import type { AuxOptions } from './options.js';
 import { poolIdentity } from './pool.js';
 
 const NEVER: Condition = { ready: () => false };
+const LOOK_US = 100_000;
 
 /** Thread: main, which is the process's only one. */
-export class Runtime implements PeerLine, Pollable, DoorbellHandler {
+export class Runtime implements PeerLine, Pollable, DoorbellHandler, TimerHandler {
   readonly reactor = new Reactor();
   readonly doorbell: AuxDoorbell;
   readonly #options: AuxOptions;
@@ -34,6 +35,7 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler {
     this.doorbell = makeAuxDoorbell(options.notify, this.reactor, log);
     this.reactor.setPollable(this, pollPolicy(options));
     this.doorbell.open(this);
+    this.reactor.after(LOOK_US, this);
   }
 
   /** Starts looking after a front end. @param identity of its pool, see `pool.ts` */
@@ -41,6 +43,12 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler {
     this.#frontEnd = frontEnd;
     this.#identity = identity;
     this.#lost = false;
+  }
+
+  /** True if the PMM of the front end attached last has started anew. Asked before {@link detach}. */
+  get peerRestarted(): boolean {
+    this.#checkPeer();
+    return this.#lost;
   }
 
   /** Stops looking: afterwards nothing here touches the pool. */
@@ -88,9 +96,8 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler {
 
   // Pollable ----------------------------------------------------------------------------------------------------------
 
-  get running(): boolean {
-    return this.#frontEnd !== undefined;
-  }
+  /** Our own timer looks after lost signals and a lost PMM, whatever the policy for polling. */
+  readonly running = false;
 
   poll(): boolean {
     return this.#frontEnd?.poll() ?? false;
@@ -112,8 +119,14 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler {
   flush(): void {}
 
   scan(): boolean {
+    return false;
+  }
+
+  /** Every 100 ms: is the PMM still the one we attached to, and did a signal get lost? */
+  onTimer(): void {
+    this.reactor.after(LOOK_US, this);
     this.#checkPeer();
-    return this.#lost ? true : (this.#frontEnd?.interrupt() ?? false);
+    if (!this.#lost) this.#frontEnd?.interrupt();
   }
 
   // DoorbellHandler ---------------------------------------------------------------------------------------------------

@@ -5,14 +5,13 @@
  */
 import { VIRTIO_ID_9P, VIRTIO_ID_CONSOLE, VIRTIO_ID_ENTROPY, VIRTIO_ID_NET } from '../abi/virtio.js';
 import { ConsoleDriver } from '../frontend/console.js';
-import { DiscoveryError, HandshakeError, PeerRestartedError } from '../frontend/errors.js';
+import { DeviceError, DiscoveryError, HandshakeError, PeerRestartedError } from '../frontend/errors.js';
 import { FrontEnd } from '../frontend/front-end.js';
 import type { StepHook } from '../frontend/handshake.js';
 import { NetDriver } from '../frontend/net.js';
 import { P9Driver } from '../frontend/p9.js';
 import type { Condition } from '../frontend/ports.js';
 import { RngDriver } from '../frontend/rng.js';
-import { LkvmError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import type { AuxOptions } from './options.js';
 import { type AuxPoolMapping, openAuxPool } from './pool.js';
@@ -73,7 +72,7 @@ export class Session implements Disposable {
           runtime.pause(RETRY_MS);
           continue;
         }
-        if (!(error instanceof HandshakeError || error instanceof PeerRestartedError)) throw error;
+        if (!isTransient(error)) throw error;
         if (error.message !== lastFailure) log.warn(`${error.message}; trying again`);
         lastFailure = error.message;
         runtime.pause(FAILED_RETRY_MS);
@@ -183,7 +182,9 @@ class WaitingNote {
   }
 }
 
-/** True for errors that mean "attach again". */
-export function isRestart(error: unknown): boolean {
-  return error instanceof LkvmError && error.code === 'PEER_RESTARTED';
+/** What a PMM that starts, ends or starts anew under us can look like. */
+function isTransient(error: unknown): error is Error {
+  return (
+    error instanceof HandshakeError || error instanceof PeerRestartedError || error instanceof DeviceError
+  );
 }

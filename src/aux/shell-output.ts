@@ -7,19 +7,23 @@
  * A byte 0x1E in a command's own output is doubled, so a mark cannot be forged: 0x1E 0x1E is the byte itself, 0x1E '{'
  * starts a mark.
  */
-import type { ConsoleDriver } from '../frontend/console.js';
-
 const MARK = 0x1e;
 const LF = 0x0a;
 const CR = 0x0d;
 
+/** Where it goes: the console driver. */
+export interface ByteSink {
+  /** Writes everything, however long it takes. */
+  write(bytes: Uint8Array): void;
+}
+
 /** Thread: main. */
 export class ShellOutput {
-  readonly #console: ConsoleDriver;
+  readonly #console: ByteSink;
   readonly #script: boolean;
   readonly #encoder = new TextEncoder();
 
-  constructor(console: ConsoleDriver, script: boolean) {
+  constructor(console: ByteSink, script: boolean) {
     this.#console = console;
     this.#script = script;
   }

@@ -16,12 +16,12 @@ import {
   VIRTIO_NET_F_HOST_TSO6,
 } from '../abi/virtio.js';
 import type { UsedHandler } from '../frontend/device.js';
-import { DeviceError } from '../frontend/errors.js';
 import { hasBit, type NetDriver } from '../frontend/net.js';
 import { close, readTo, writeFrom } from '../sys/fd.js';
 import { errnoName } from '../sys/libc.js';
 import { NativeBuffer } from '../sys/map.js';
 import { setTapHeaderBytes, setTapOffloads, type Tap } from '../sys/tap.js';
+import { StartError } from '../util/errors.js';
 import type { EventLoop, FdHandler, Watch } from '../util/ports.js';
 
 /** Frames moved in one go and one direction. */
@@ -62,7 +62,7 @@ export class TapBridge implements UsedHandler, FdHandler {
     if (tap.vnetHeader) {
       const sized = setTapHeaderBytes(tap.fd, net.headerBytes);
       if (sized < 0)
-        throw new DeviceError(`${tap.name}: a header of ${net.headerBytes} bytes: ${errnoName(-sized)}`);
+        throw new StartError(`${tap.name}: a header of ${net.headerBytes} bytes: ${errnoName(-sized)}`);
       if (setTapOffloads(tap.fd, tapOffloads(net)) < 0) setTapOffloads(tap.fd, 0);
     }
     this.#watch = loop.watch(tap.fd, EPOLLIN, this);
@@ -83,7 +83,7 @@ export class TapBridge implements UsedHandler, FdHandler {
   /** The tap has frames, or room for them. */
   onReady(events: number): void {
     if ((events & EPOLLERR) !== 0 && (events & (EPOLLIN | EPOLLOUT)) === 0) {
-      throw new DeviceError('the tap interface is gone');
+      throw new StartError('the tap interface is gone');
     }
     if ((events & EPOLLOUT) !== 0 && this.#heldBytes > 0) {
       if (!this.#write()) return;

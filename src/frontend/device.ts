@@ -48,6 +48,8 @@ export interface DeviceOptions {
   readonly line: PeerLine;
   /** The arena of all devices. */
   readonly common: Arena;
+  /** The arena at a place; the same one for all devices that are given the same place. */
+  readonly arenaAt: (start: number, bytes: number) => Arena;
   /** True: the region holds the block and then free memory; false: the region is the whole pool, use `common` only. */
   readonly ownRegion: boolean;
   /** Do the handshake even if the PMM offers static mode. */
@@ -227,13 +229,8 @@ export class Device {
       const window = pool.window(ring.offset, alignUp(ringBytes(ring.size, ring.align), 4));
       return new DriverQueue(index, window, ring.size, ring.align);
     });
-    const own = new Arena(descriptor.arena, descriptor.arenaBytes);
-    // Without a device tree the PMM has given the whole pool away: there is no common arena.
-    this.memory = new DeviceMemory(
-      pool,
-      deviceName(found.deviceId),
-      this.#options.ownRegion ? [own, common] : [own],
-    );
+    const own = this.#options.arenaAt(descriptor.arena, descriptor.arenaBytes);
+    this.memory = new DeviceMemory(pool, deviceName(found.deviceId), own === common ? [own] : [own, common]);
     this.#options.step('static');
   }
 

@@ -10,6 +10,8 @@ import { Device } from './device.js';
 import { type Discovery, type DiscoveryHints, discover } from './discovery.js';
 import { DEFAULT_TIMING, type HandshakeTiming, type StepHook } from './handshake.js';
 import type { PeerLine } from './ports.js';
+import { Registers } from './registers.js';
+import { readStatic } from './static-attach.js';
 
 /** What is optional about a front end. */
 export interface FrontEndOptions extends DiscoveryHints {
@@ -33,7 +35,9 @@ export class FrontEnd {
    */
   constructor(memory: GuestMemory, line: PeerLine, options: FrontEndOptions = {}) {
     const discovery = discover(memory, options);
-    const common = new Arena(discovery.tail, discovery.tailBytes);
+    const arenas = new SharedArenas();
+    const { tail, tailBytes } = commonArena(discovery);
+    const common = arenas.at(tail, tailBytes);
     const step = options.step ?? noStep;
     this.discovery = discovery;
     this.devices = discovery.devices.map(
@@ -43,6 +47,7 @@ export class FrontEnd {
           found,
           line,
           common,
+          arenaAt: (start, bytes) => arenas.at(start, bytes),
           ownRegion: discovery.withDtb,
           forceHandshake: options.forceHandshake ?? false,
           timing: options.timing ?? DEFAULT_TIMING,
@@ -103,3 +108,29 @@ export class FrontEnd {
 }
 
 function noStep(): void {}
+
+/** Arenas by place: without a device tree the static descriptors of all devices name the same one. */
+class SharedArenas {
+  readonly #arenas: Arena[] = [];
+
+  at(start: number, bytes: number): Arena {
+    const known = this.#arenas.find((arena) => arena.start === start && arena.bytes === bytes);
+    if (known !== undefined) return known;
+    const arena = new Arena(start, bytes);
+    this.#arenas.push(arena);
+    return arena;
+  }
+}
+
+/**
+ * Memory that belongs to nobody. Without a device tree, static rings lie at its start: keep off them, even for devices
+ * that are started by handshake, and use the arena the PMM names.
+ */
+function commonArena({ pool, devices, withDtb, tail, tailBytes }: Discovery) {
+  if (withDtb) return { tail, tailBytes };
+  for (const { block, shmBase } of devices) {
+    const descriptor = readStatic(pool, new Registers(pool, block), shmBase);
+    if (descriptor !== undefined) return { tail: descriptor.arena, tailBytes: descriptor.arenaBytes };
+  }
+  return { tail, tailBytes };
+}

@@ -32,42 +32,55 @@ export class RngDriver implements Condition {
   }
 
   /**
-   * Fills `to[offset ... offset + bytes)` with entropy, waiting as long as it takes.
-   * Errors: DeviceError (no answer within 10 s, or a broken ring).
+   * Fills `to[offset ... offset + bytes)` with entropy, waiting as long as it takes; as many buffers at once as there are.
+   * Errors: DeviceError (no answer within 10 s, a broken ring, or an empty answer).
    */
   fill(to: Uint8Array, offset: number, bytes: number): void {
-    for (let done = 0; done < bytes; ) {
-      done += this.#request(to, offset + done, Math.min(SLOT_BYTES, bytes - done));
-    }
+    for (let done = 0; done < bytes; ) done += this.#batch(to, offset + done, bytes - done);
   }
 
-  /** One buffer. @returns bytes received, at least 1 */
-  #request(to: Uint8Array, offset: number, bytes: number): number {
+  /** @returns bytes received, at least 1 */
+  #batch(to: Uint8Array, offset: number, bytes: number): number {
     const ring = this.#ring;
     this.#drainLate();
-    const head = ring.begin();
-    if (head < 0) throw new DeviceError('rng: the device keeps every buffer');
-    ring.submitSlot(head, bytes, true);
-    this.device.flush(ring.queue);
-    if (!this.device.line.waitUntil(this, ANSWER_MS)) {
-      throw new DeviceError(`rng: no answer within ${ANSWER_MS / 1000} s`);
+    for (let asked = 0; asked < bytes && ring.free > 0; asked += SLOT_BYTES) {
+      ring.submitSlot(ring.begin(), Math.min(SLOT_BYTES, bytes - asked), true);
     }
-    const used = ring.queue.pop();
-    if (used < 0) throw new DeviceError('rng: the used ring is broken');
-    const got = Math.min(bytes, ring.queue.usedBytes);
-    ring.read(used, 0, to, offset, got);
-    ring.release(used);
-    if (got === 0) throw new DeviceError('rng: the device returned no entropy');
-    return got;
+    this.device.flush(ring.queue);
+    let done = 0;
+    while (ring.queue.inFlight > 0) {
+      if (!this.device.line.waitUntil(this, ANSWER_MS)) {
+        throw new DeviceError(`rng: no answer within ${ANSWER_MS / 1000} s`);
+      }
+      done += this.#take(to, offset + done, bytes - done);
+    }
+    return done;
+  }
+
+  /** Takes what is there. @returns bytes put into `to` */
+  #take(to: Uint8Array, offset: number, bytes: number): number {
+    const ring = this.#ring;
+    let done = 0;
+    for (;;) {
+      const head = ring.queue.pop();
+      if (head === USED_EMPTY) return done;
+      if (head < 0) throw new DeviceError('rng: the used ring is broken');
+      const got = Math.min(bytes - done, ring.queue.usedBytes);
+      ring.read(head, 0, to, offset + done, got);
+      ring.release(head);
+      if (got === 0) throw new DeviceError('rng: the device returned no entropy');
+      done += got;
+    }
   }
 
   /** Answers to requests given up earlier. */
   #drainLate(): void {
     for (;;) {
       const head = this.#ring.queue.pop();
-      if (head === USED_EMPTY) return;
+      if (head === USED_EMPTY) break;
       if (head < 0) throw new DeviceError('rng: the used ring is broken');
       this.#ring.release(head);
     }
+    if (this.#ring.queue.inFlight > 0) throw new DeviceError('rng: the device does not answer');
   }
 }

@@ -28,7 +28,7 @@ import {
 import { VIRTQ_SIZE_MAX } from '../abi/virtio-ring.js';
 import { ringBytes } from './driver-queue.js';
 import { HandshakeError } from './errors.js';
-import { type HandshakeTiming, ringAndWait } from './handshake.js';
+import { type HandshakeTiming, ringAndLook, ringAndWait } from './handshake.js';
 import type { FrontEndPool } from './pool.js';
 import type { Condition, PeerLine } from './ports.js';
 import type { Registers } from './registers.js';
@@ -128,7 +128,7 @@ export function detachStatic(registers: Registers, line: PeerLine, timing: Hands
   if (attach === 0 && isFresh(registers)) return true;
   if (attach === epoch && isFresh(registers)) {
     // Somebody attached and died before the PMM saw it. Let it see that first, or it might act on it after our reset.
-    ringAndWait(line, new FreshWait(registers, false), timing.againMs, timing.againMs);
+    ringAndLook(line, new FreshWait(registers, false), timing.againMs, timing.againMs);
   }
   // Any value but the epoch asks for fresh rings, but only a *change* is seen: so alternate.
   const fresh = new FreshWait(registers, true);

@@ -48,7 +48,7 @@ import {
 } from '../abi/linux.js';
 import { at } from '../util/typed.js';
 import { O_DIRECTORY, O_RDONLY } from './arch.js';
-import { close, flock } from './fd.js';
+import { close, flock, open } from './fd.js';
 import { declare, status } from './libc.js';
 import { NativeBuffer } from './map.js';
 
@@ -144,12 +144,9 @@ function bind(fd: number, path: string): number {
 
 /** @returns an fd that holds the lock until closed, or -1 */
 function lockFolder(path: string): number {
-  let folder: number;
-  try {
-    folder = openSync(dirname(path), O_RDONLY | O_DIRECTORY);
-  } catch {
-    return -1; // bind will say what is wrong, and an unreadable folder is not an error
-  }
+  // Not openSync: Node remembers what a worker has opened with it, and closes those *numbers* when the worker ends.
+  const folder = open(dirname(path), O_RDONLY | O_DIRECTORY);
+  if (folder < 0) return -1; // bind will say what is wrong, and an unreadable folder is not an error
   const pause = new Int32Array(new SharedArrayBuffer(4));
   for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
     if (flock(folder, LOCK_EX | LOCK_NB) === 0) return folder;

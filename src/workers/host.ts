@@ -78,6 +78,9 @@ export class WorkerThread {
       name,
       workerData: init,
       transferList: [...transfer],
+      // Descriptors are opened and closed by system calls that Node does not see; its own bookkeeping could only close
+      // a number that belongs to somebody else by now.
+      trackUnmanagedFds: false,
       ...workerOptions(execArgv),
     });
     const unguard = guard.add(this);

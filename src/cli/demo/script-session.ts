@@ -1,7 +1,7 @@
 /**
  * Drives the auxiliary runtime's shell through its console, one command at a time. In script mode the shell ends each
  * command with a mark: a line that starts with the byte 0x1E and continues with one JSON object (docs/aux.md). What stands
- * between two marks is the command's output.
+ * between two marks is the command's output; a byte 0x1E in it comes doubled.
  */
 
 /** What a mark says. */
@@ -56,6 +56,12 @@ export class MarkParser {
         if (start < 0) return;
         this.#mark = [];
         rest = rest.subarray(start + 1);
+        continue;
+      }
+      if (this.#mark.length === 0 && rest[0] === MARK) {
+        this.#output.push(Buffer.of(MARK)); // doubled: a byte of the output itself
+        this.#mark = undefined;
+        rest = rest.subarray(1);
         continue;
       }
       const end = rest.indexOf(LINE_FEED);

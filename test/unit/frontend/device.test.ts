@@ -68,6 +68,20 @@ for (const withDtb of [true, false]) {
   }
 }
 
+test('FrontEnd: blocks, static → the devices share one arena, and no two of them the same memory', () => {
+  using rig = rigOf({ withDtb: false, fixed: true });
+  const { rng, net } = startAll(rig.attach());
+  const pieces = [rng, net].flatMap(({ device }) => {
+    const buffer = device.memory.alloc('test', 4096, 4096);
+    return [...device.queues.map((queue) => queue.ring), buffer];
+  });
+  pieces.push(net.rx.slots, net.tx.slots);
+  pieces.sort((a, b) => a.offset - b.offset);
+  for (const [i, piece] of pieces.entries()) {
+    assert.ok(piece.offset >= (pieces[i - 1]?.offset ?? 0x1000) + (pieces[i - 1]?.bytes ?? 0), `piece ${i}`);
+  }
+});
+
 test('Device: static and fresh → attached without waiting for anything', () => {
   using rig = rigOf({ fixed: true });
   const frontEnd = rig.attach();

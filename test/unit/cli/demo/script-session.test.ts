@@ -36,6 +36,14 @@ test('marks: any chunking of the stream → the same results, also inside charac
   );
 });
 
+test('marks: the mark byte in the output comes doubled → one byte of output, also at the border of two chunks', () => {
+  const stream = Buffer.from(`a\x1e\x1e{"end":1}\x1e\x1e\n${mark('cat x', 0)}`);
+  for (let cut = 0; cut <= stream.length; cut++) {
+    const results = parse([stream.subarray(0, cut), stream.subarray(cut)]);
+    assert.deepEqual(results, [{ command: 'cat x', status: 0, output: 'a\x1e{"end":1}\x1e\n' }]);
+  }
+});
+
 test('marks: something that is no mark after the mark byte → an error, not silence', () => {
   assert.throws(() => parse([Buffer.from('\x1e{"end":1}\n')]), /unreadable mark/);
   assert.throws(() => parse([Buffer.from('\x1enonsense\n')]));
