@@ -44,7 +44,7 @@ export interface P9ServerOptions {
 }
 
 export const P9_MAX_MSIZE = 0x10_0000;
-const DEFAULT_MAX_FIDS = 0x1_0000;
+const DEFAULT_MAX_FIDS = 0x2_0000;
 /** A request up to here is taken over with one copy; of longer ones first the header of Twrite. */
 const SMALL_REQUEST = 512;
 /** What a tree may return as an error; anything else is its mistake and becomes EIO. */

@@ -11,6 +11,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
+  VIRTIO_9P_MOUNT_TAG,
   VIRTIO_NET_F_CSUM,
   VIRTIO_NET_F_GUEST_CSUM,
   VIRTIO_NET_F_HOST_TSO4,
@@ -18,12 +19,15 @@ import {
 } from '#lkvm/abi/virtio.js';
 import { GatewayBackend } from '#lkvm/backends/gateway/gateway.js';
 import { ACCESS_DIRECT, ACCESS_WORD } from '#lkvm/memory/guest-memory.js';
+import { simpleTree } from '#lkvm/p9/js-tree.js';
 import { COUNTER_COUNT } from '#lkvm/util/counters.js';
 import type { VirtioDevice } from '#lkvm/virtio/core/device.js';
 import { type Features, featureSet, NO_FEATURES } from '#lkvm/virtio/core/features.js';
 import { ConsoleDevice } from '#lkvm/virtio/devices/console/device.js';
 import { NetDevice } from '#lkvm/virtio/devices/net/device.js';
+import { P9Device } from '#lkvm/virtio/devices/p9/device.js';
 import { RngDevice } from '#lkvm/virtio/devices/rng/device.js';
+import { MemoryTree } from '../../examples/memory-tree.js';
 import { DeviceRig } from '../support/device-rig.js';
 import { CountingSource, MemoryConsole, MemoryNetwork } from '../support/fake-backends.js';
 import { projectRoot } from '../support/project.js';
@@ -103,6 +107,20 @@ function gateway(random: Random): Subject {
   return { device, queues: 2, features, host: () => {} };
 }
 
+/** What the messages may do is the business of p9.test.ts; here it is about the ring and the buffers. */
+function share(random: Random): Subject {
+  const tree = simpleTree(new MemoryTree({ a: 'some text' }), { info: () => {}, warn: () => {} });
+  const counters = new Float64Array(COUNTER_COUNT);
+  const device = new P9Device({
+    tree,
+    tag: 'fuzz',
+    counters,
+    queueSizes: [SIZE],
+    maxMsize: random.pick([4096, 65536]),
+  });
+  return { device, queues: 1, features: featureSet(VIRTIO_9P_MOUNT_TAG), host: () => {} };
+}
+
 /** Does one thing to a queue: mostly well-formed, sometimes not. */
 function act(rig: DeviceRig, random: Random, queue: number, wildness: number): void {
   const driver = rig.driver(queue);
@@ -130,7 +148,7 @@ function act(rig: DeviceRig, random: Random, queue: number, wildness: number): v
   driver.pokeAvailable(slots[0] as number);
 }
 
-for (const make of [entropy, terminal, network, gateway]) {
+for (const make of [entropy, terminal, network, gateway, share]) {
   for (const access of [ACCESS_DIRECT, ACCESS_WORD]) {
     test(`fuzz ${make.name} device (access ${access}): any driver → no exception, a new driver is served`, () => {
       for (const seed of seeds) {

@@ -6,10 +6,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ACCESS_DIRECT, ACCESS_WORD } from '#lkvm/memory/guest-memory.js';
+import { simpleTree } from '#lkvm/p9/js-tree.js';
 import { COUNTER_COUNT, COUNTER_FAULTS } from '#lkvm/util/counters.js';
 import type { VirtioDevice } from '#lkvm/virtio/core/device.js';
 import { ConsoleDevice } from '#lkvm/virtio/devices/console/device.js';
 import { NetDevice } from '#lkvm/virtio/devices/net/device.js';
+import { P9Device } from '#lkvm/virtio/devices/p9/device.js';
 import { RngDevice } from '#lkvm/virtio/devices/rng/device.js';
 import {
   CHAIN_BAD_AVAIL_IDX,
@@ -18,6 +20,7 @@ import {
   CHAIN_IN_FLIGHT,
   CHAIN_LOOP,
 } from '#lkvm/virtio/queue/virt-queue.js';
+import { MemoryTree } from '../../examples/memory-tree.js';
 import { DeviceRig } from '../support/device-rig.js';
 import type { DriverQueue } from '../support/driver-sim.js';
 import { CountingSource, MemoryConsole, MemoryNetwork } from '../support/fake-backends.js';
@@ -72,6 +75,17 @@ const KINDS: readonly Kind[] = [
       const mac = [2, 0, 0, 0, 0, 1];
       const device = new NetDevice({ backend, counters, queueSizes: [SIZE, SIZE], mac });
       return { device, stimulate: () => backend.arrive(new Uint8Array(60)) };
+    },
+  },
+  {
+    name: 'p9',
+    // A request needs both directions; any chain of one buffer is completed with 0, which is all that is looked at here.
+    writable: [true],
+    make: () => {
+      const tree = simpleTree(new MemoryTree(), { info: () => {}, warn: () => {} });
+      const counters = new Float64Array(COUNTER_COUNT);
+      const device = new P9Device({ tree, tag: 'hostile', counters, queueSizes: [SIZE] });
+      return { device, stimulate: () => {} };
     },
   },
 ];
@@ -164,7 +178,7 @@ for (const { make, name, writable } of KINDS) {
   }
 }
 
-for (const { make, name, writable } of KINDS.filter((kind) => kind.name !== 'rng')) {
+for (const { make, name, writable } of KINDS.filter((kind) => ['console', 'net'].includes(kind.name))) {
   test(`hostile ${name}: a receive buffer made available twice while the device holds it → stopped`, () => {
     const { device, stimulate } = make();
     const rig = new DeviceRig(device, { sizes: writable.map(() => SIZE) });
