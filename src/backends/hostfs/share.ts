@@ -37,8 +37,6 @@ export const RESOLVE_INSIDE = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO
 /** Deepest directory from which ".." is followed. */
 const MAX_DEPTH = 512;
 const MAX_PATH = 4096;
-/** Enough for a Linux client that keeps a fid for every file of a kernel tree. */
-const MAX_NODES = 0x2_0000;
 const SLASH = 0x2f;
 /** openat2 asks for another try when somebody renamed meanwhile. */
 const TRIES = 8;

@@ -37,7 +37,8 @@ export interface DeviceSurroundings {
   readonly directories: number;
 }
 
-const MAX_NODES = 0x1_0000;
+/** As many as fids; enough for a Linux client that holds one for every file of a kernel tree. */
+const MAX_NODES = 0x2_0000;
 /** Fewer would not let a driver do anything useful. */
 const MIN_NODES = 32;
 
