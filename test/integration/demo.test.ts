@@ -1,34 +1,30 @@
 // `lkvm demo`: the main job, as a user runs it. A PMM process and an auxiliary runtime process, real files, no root needed.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { lkvm, MAIN } from '../support/cli.js';
-import { hasEnded } from '../support/processes.js';
+import { hasEnded, isRunning } from '../support/processes.js';
 import { projectRoot } from '../support/project.js';
 import { tempDir } from '../support/temp.js';
 import { TerminalChild, terminalSettings } from '../support/terminal-child.js';
 
-/** What demos have left in the file system. */
+/** What demos that have ended left in the file system: their process id is in the name. Others may be running now. */
 function leftovers(): string[] {
   return [tmpdir(), '/dev/shm']
-    .flatMap((folder) => readdirSync(folder))
-    .filter((name) => name.startsWith('lkvm-demo-'));
+    .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
+    .filter((path) => {
+      const pid = /\/lkvm-demo-(\d+)-\w+$/.exec(path)?.[1];
+      return pid !== undefined && !isRunning(Number(pid));
+    });
 }
 
-/** Processes whose command line holds `word`. */
-function processesWith(word: string): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(word);
-      } catch {
-        return false; // ended meanwhile
-      }
-    });
+/** The auxiliary runtime that demo `pid` has started. */
+function auxOf(pid: number): number {
+  const [child = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'ascii').split(' ');
+  return Number(child);
 }
 
 test('demo -e: commands over all four devices → their real output, exit code 0, nothing left behind', async () => {
@@ -153,12 +149,43 @@ test('demo at a terminal: SIGTERM, and SIGKILL → no process of it left', async
     const child = new TerminalChild(t, process.execPath, [MAIN, 'demo'], projectRoot);
     await child.shows('aux> ');
     const pid = child.process.pid ?? 0;
-    const aux = processesWith('--die-with-parent').map(Number);
+    const aux = auxOf(pid);
 
     process.kill(pid, signal);
     const end = await child.ended;
 
     assert.equal(signal === 'SIGTERM' ? end.code : end.signal, signal === 'SIGTERM' ? 0 : 'SIGKILL');
-    for (const each of aux) assert.ok(await hasEnded(each));
+    assert.ok(await hasEnded(aux));
+    // Nobody can clean up after SIGKILL, so we do.
+    for (const path of leftovers()) if (path.includes(`-${pid}-`)) rmSync(path, { recursive: true });
   }
+});
+
+test('demo at a terminal: the auxiliary runtime is killed → said so, exit code 1', async (t) => {
+  const child = new TerminalChild(t, process.execPath, [MAIN, 'demo'], projectRoot);
+  await child.shows('aux> ');
+
+  process.kill(auxOf(child.process.pid ?? 0), 'SIGKILL');
+  await child.shows('Warning: the auxiliary runtime was ended by SIGKILL');
+
+  assert.deepEqual(await child.ended, { code: 1, signal: null });
+});
+
+test('demo -e: SIGINT while a command runs → exit code 1, nothing left behind', async (t) => {
+  const before = leftovers();
+  const child = new TerminalChild(
+    t,
+    process.execPath,
+    [MAIN, 'demo', '-e', 'rng 4; ping 100000'],
+    projectRoot,
+  );
+  await child.shows('aux> rng 4');
+
+  child.type('\x03');
+
+  assert.deepEqual(await child.ended, { code: 1, signal: null });
+  assert.deepEqual(
+    leftovers().filter((name) => !before.includes(name)),
+    [],
+  );
 });

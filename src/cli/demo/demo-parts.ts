@@ -8,6 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { StartError } from '../../util/errors.js';
 import { type CommandResult, MarkParser } from './script-session.js';
 
+/** With the process id, so that one can tell whose a folder is that a killed demo could not remove. */
+const PREFIX = `lkvm-demo-${process.pid}-`;
+
 /** A private folder for the pool file and the doorbell socket; removed on every way out. */
 export class DemoPlace implements Disposable {
   readonly poolPath: string;
@@ -16,7 +19,7 @@ export class DemoPlace implements Disposable {
   readonly #onExit = () => this.#remove();
 
   constructor() {
-    const folder = mkdtempSync(join(tmpdir(), 'lkvm-demo-'));
+    const folder = mkdtempSync(join(tmpdir(), PREFIX));
     const memory = memoryFolder() ?? folder;
     this.#folders = memory === folder ? [folder] : [folder, memory];
     this.poolPath = join(memory, 'pool');
@@ -38,7 +41,7 @@ export class DemoPlace implements Disposable {
 function memoryFolder(): string | undefined {
   try {
     accessSync('/dev/shm', constants.W_OK);
-    return mkdtempSync('/dev/shm/lkvm-demo-');
+    return mkdtempSync(join('/dev/shm', PREFIX));
   } catch {
     return undefined;
   }
@@ -97,6 +100,8 @@ export function withResolvers<T>() {
 export class AuxChild implements Disposable {
   /** Its exit code; 1 if a signal ended it. */
   readonly exited: Promise<number>;
+  /** The signal that ended it; null if none did, or not yet. */
+  signal: NodeJS.Signals | null = null;
   readonly #process: ChildProcess;
   readonly #onExit = () => this.#process.kill('SIGKILL');
 
@@ -107,7 +112,10 @@ export class AuxChild implements Disposable {
     this.#process = spawn(process.execPath, [main, ...words], { stdio: ['ignore', 'ignore', 'inherit'] });
     this.exited = new Promise((resolve) => {
       this.#process.once('error', () => resolve(1));
-      this.#process.once('exit', (code) => resolve(code ?? 1));
+      this.#process.once('exit', (code, signal) => {
+        this.signal = signal;
+        resolve(code ?? 1);
+      });
     });
     process.on('exit', this.#onExit);
   }

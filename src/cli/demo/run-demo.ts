@@ -31,7 +31,8 @@ const PATIENCE_MS = 120_000;
 /** Runs the demo. @returns the exit code: 0 if everything worked, 1 otherwise */
 export async function runDemo(options: DemoOptions, log: Log): Promise<number> {
   const stopped = withResolvers<number>();
-  const forget = onTerminationSignal(() => stopped.resolve(0));
+  // For a person that is the way out; a script that was cut short has not succeeded.
+  const forget = onTerminationSignal(() => stopped.resolve(options.commands === undefined ? 0 : 1));
   using place = new DemoPlace();
   await using pmm = await createPmm(
     {
@@ -44,16 +45,16 @@ export async function runDemo(options: DemoOptions, log: Log): Promise<number> {
   );
   using child = new AuxChild(place, options.commands !== undefined);
   try {
-    return await Promise.race([stopped.promise, play(options, pmm, child)]);
+    return await Promise.race([stopped.promise, play(options, pmm, child, log)]);
   } finally {
     forget();
   }
 }
 
 /** @returns the exit code, once the person or the script is done */
-async function play(options: DemoOptions, pmm: Pmm, child: AuxChild): Promise<number> {
+async function play(options: DemoOptions, pmm: Pmm, child: AuxChild, log: Log): Promise<number> {
   const console = pmm.console;
-  if (options.commands === undefined || console === undefined) return await interactive(pmm, child);
+  if (options.commands === undefined || console === undefined) return await interactive(pmm, child, log);
   const results = await runScript(options, options.commands, new ConsoleSession(console), child);
   report(options, results, pmm);
   return succeeded(options, results) ? 0 : 1;
@@ -74,8 +75,10 @@ function demoDevices(options: DemoOptions): PmmDeviceOptions[] {
   ];
 }
 
-async function interactive(pmm: Pmm, child: AuxChild): Promise<number> {
+async function interactive(pmm: Pmm, child: AuxChild, log: Log): Promise<number> {
   const ended: PmmExit | number = await Promise.race([pmm.exited, child.exited]);
+  // An exit code the runtime has explained itself.
+  if (child.signal !== null) log.warn(`the auxiliary runtime was ended by ${child.signal}`);
   if (typeof ended === 'number') return ended === 0 ? 0 : 1;
   if (ended.error !== undefined) throw ended.error;
   return 0;
