@@ -169,8 +169,8 @@ export const S_IFBLK = 0o060000;
 export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
-export const S_ISUID = 0o4000;
-export const S_ISGID = 0o2000;
+/** All permission bits, with set-user-id, set-group-id and sticky. */
+export const S_IALLUGO = 0o7777;
 
 // Directory entry types: <dirent.h>, the file type bits of st_mode shifted right by 12
 export const DT_UNKNOWN = 0;

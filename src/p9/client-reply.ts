@@ -19,7 +19,7 @@ import {
 } from '../abi/p9.js';
 import { WireReader } from './wire.js';
 
-const textDecoder = new TextDecoder();
+const textDecoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
  * Decodes R-messages into fields that are reused: they hold until the next {@link P9Reply.parse}. `bytes` is the

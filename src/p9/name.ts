@@ -6,7 +6,7 @@ import { EINVAL, ENAMETOOLONG } from '../abi/errno.js';
 import { P9_MAX_NAME_BYTES } from '../abi/p9.js';
 import { u8At } from '../util/typed.js';
 
-const textDecoder = new TextDecoder('utf-8', { fatal: true });
+const textDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const SLASH = 0x2f;
 const DOT = 0x2e;
 

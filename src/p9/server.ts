@@ -211,7 +211,7 @@ export class P9Server {
     call.token = token;
     call.session = this.#state.session;
     call.replyAt = P9_HEADER_BYTES;
-    call.replyLimit = Math.min(reply.bytes, MAX_REPLY_BYTES);
+    call.replyLimit = Math.min(reply.bytes, MAX_REPLY_BYTES, this.#state.msize);
     return call;
   }
 

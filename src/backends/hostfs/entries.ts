@@ -1,7 +1,15 @@
 /** Making and removing names. */
 import { EPERM } from '../../abi/errno.js';
 import { AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW } from '../../abi/linux.js';
-import { P9_DOTL_AT_REMOVEDIR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from '../../abi/p9.js';
+import {
+  P9_DOTL_AT_REMOVEDIR,
+  S_IALLUGO,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+} from '../../abi/p9.js';
 import type { P9Name } from '../../p9/name.js';
 import type { TreeCall } from '../../p9/tree-call.js';
 import { close } from '../../sys/fd.js';
@@ -10,7 +18,6 @@ import type { HostNode } from './nodes.js';
 import type { Share } from './share.js';
 
 const PERMISSIONS = 0o777;
-const ALL_PERMISSIONS = 0o7777;
 
 export function makeDirectory(
   share: Share,
@@ -19,7 +26,7 @@ export function makeDirectory(
   name: P9Name,
   mode: number,
 ): number {
-  const made = mkdirat(dir.fd, name.address, mode & ALL_PERMISSIONS);
+  const made = mkdirat(dir.fd, name.address, mode & S_IALLUGO);
   return made < 0 ? made : finishNew(share, call, dir, name, S_IFDIR | (mode & PERMISSIONS));
 }
 
@@ -35,7 +42,7 @@ export function makeLink(share: Share, call: TreeCall, dir: HostNode, name: P9Na
 export function makeNode(share: Share, call: TreeCall, dir: HostNode, name: P9Name, mode: number): number {
   const type = mode & S_IFMT || S_IFREG;
   if (type !== S_IFREG && type !== S_IFIFO && type !== S_IFSOCK) return -EPERM;
-  const made = mknodat(dir.fd, name.address, type | (mode & ALL_PERMISSIONS), 0);
+  const made = mknodat(dir.fd, name.address, type | (mode & S_IALLUGO), 0);
   return made < 0 ? made : finishNew(share, call, dir, name, type | (mode & PERMISSIONS));
 }
 
@@ -48,11 +55,7 @@ function finishNew(share: Share, call: TreeCall, dir: HostNode, name: P9Name, mo
   // Somebody may have put another file in its place: that one's permissions are not ours to change.
   const same = ((actual ^ mode) & S_IFMT) === 0;
   if (failed === 0 && same && ((actual ^ mode) & PERMISSIONS) !== 0) {
-    failed = fchmodat(
-      AT_FDCWD,
-      procPath(fd),
-      (actual & ALL_PERMISSIONS & ~PERMISSIONS) | (mode & PERMISSIONS),
-    );
+    failed = fchmodat(AT_FDCWD, procPath(fd), (actual & S_IALLUGO & ~PERMISSIONS) | (mode & PERMISSIONS));
   }
   close(fd);
   return Math.min(failed, 0);

@@ -12,7 +12,7 @@ import {
   P9_SETATTR_MTIME,
   P9_SETATTR_MTIME_SET,
   P9_SETATTR_SIZE,
-  S_IFMT,
+  S_IALLUGO,
 } from '../../abi/p9.js';
 import { emptyReply, type Handler } from '../handler.js';
 import { putQid } from './session.js';
@@ -75,7 +75,7 @@ export const setattr: Handler = {
     const valid = r.u32() & P9_SETATTR_ALL;
     const c = s.change;
     c.valid = valid;
-    c.mode = r.u32() & ~S_IFMT & 0o7777;
+    c.mode = r.u32() & S_IALLUGO;
     c.uid = r.u32();
     c.gid = r.u32();
     c.size = r.u64();

@@ -1,6 +1,6 @@
 /** Tmkdir, Tsymlink, Tmknod, Tlink, Tunlinkat, Tremove, Trename, Trenameat. */
 import { EBADF, EINVAL, ENAMETOOLONG, ENOENT, EROFS } from '../../abi/errno.js';
-import { P9_DOTL_AT_REMOVEDIR, P9_MAX_LINK_BYTES, P9_QID_BYTES, S_IFMT } from '../../abi/p9.js';
+import { P9_DOTL_AT_REMOVEDIR, P9_MAX_LINK_BYTES, P9_QID_BYTES, S_IALLUGO, S_IFMT } from '../../abi/p9.js';
 import type { Fid } from '../fids.js';
 import { emptyReply, type Handler } from '../handler.js';
 import type { ServerState } from '../server-state.js';
@@ -27,7 +27,7 @@ export const mkdir: Handler = {
     const bad = s.endRequest() || name.check();
     if (bad < 0) return bad;
     const dir = s.useNode(call, id);
-    return dir < 0 ? dir : s.tree.mkdir(call, dir, name, mode & ~S_IFMT);
+    return dir < 0 ? dir : s.tree.mkdir(call, dir, name, mode & S_IALLUGO);
   },
   reply: qidReply,
 };
@@ -64,7 +64,7 @@ export const mknod: Handler = {
     const bad = s.endRequest() || name.check();
     if (bad < 0) return bad;
     const dir = s.useNode(call, id);
-    return dir < 0 ? dir : s.tree.mknod(call, dir, name, mode);
+    return dir < 0 ? dir : s.tree.mknod(call, dir, name, mode & (S_IFMT | S_IALLUGO));
   },
   reply: qidReply,
 };

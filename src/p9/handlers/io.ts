@@ -10,7 +10,7 @@ import {
   P9_QTDIR,
   P9_RREAD_HEADER_BYTES,
   P9_TWRITE_HEADER_BYTES,
-  S_IFMT,
+  S_IALLUGO,
 } from '../../abi/p9.js';
 import { FID_OPEN, FID_PATH, FID_XATTR_READ, FID_XATTR_WRITE, type Fid, type XattrState } from '../fids.js';
 import { emptyReply, type Handler } from '../handler.js';
@@ -77,7 +77,7 @@ export const lcreate: Handler = {
     if (fid.state !== FID_PATH || (flags & P9_DOTL_NOACCESS) === P9_DOTL_NOACCESS) return -EINVAL;
     if ((fid.qidType & P9_QTDIR) === 0) return -ENOTDIR;
     call.argument = flags;
-    return s.tree.create(call, node, name, flags, mode & ~S_IFMT);
+    return s.tree.create(call, node, name, flags, mode & S_IALLUGO);
   },
   reply: (s, call, _status, w) => openReply(s, call, w),
 };

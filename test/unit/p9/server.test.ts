@@ -462,6 +462,35 @@ test('Treaddir: not open → EBADF; file → ENOTDIR; no room for one entry → 
   assert.equal(readdir(2, 100), ENOTDIR);
 });
 
+test('reply: longer than the msize although the buffers have room → EMSGSIZE, or fewer entries', (t) => {
+  const { rig, dir } = hostShare(t);
+  for (let i = 0; i < 20; i++) writeFileSync(join(dir, `some-file-${i}`), '');
+  rig.symlink(0, 'l', 'x'.repeat(1000));
+  rig.mount(256);
+  rig.walk(0, 1, 'l');
+  assert.equal(
+    rig.call((b, tag) => rig.encoder.treadlink(b, tag, 1)),
+    EMSGSIZE,
+  );
+  rig.walk(0, 2);
+  rig.open(2);
+  assert.equal(
+    rig.call((b, tag) => rig.encoder.treaddir(b, tag, 2, { low: 0, high: 0 }, 8192)),
+    0,
+  );
+  assert.ok(rig.replyBytes <= 256);
+  assert.equal(rig.list(2, 8192).length, 23);
+});
+
+test('Tlcreate, Tmkdir: mode with bits that mean nothing → the permission bits of it', (t) => {
+  const { rig, dir } = hostShare(t);
+  rig.walk(0, 1);
+  assert.equal(rig.create(1, 'f', RDWR, 0xffff_8180), 0); // S_IFREG | 0600 and all bits above
+  assert.equal(rig.mkdir(0, 'd', 0xffff_41c0), 0);
+  assert.equal(statSync(join(dir, 'f')).mode & 0o777, 0o600);
+  assert.equal(statSync(join(dir, 'd')).mode & 0o777, 0o700);
+});
+
 test('Tsetattr: size, mode, times (before 1970 too), "now"; fields not named are not looked at', (t) => {
   const { rig, dir } = hostShare(t);
   writeFileSync(join(dir, 'f'), 'some text');

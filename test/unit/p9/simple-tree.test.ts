@@ -298,6 +298,16 @@ test('SimpleTree: file name that is not UTF-8 → EILSEQ', (t) => {
   assert.equal(rig.mkdir(0, new Uint8Array([0xff])), EILSEQ);
 });
 
+test('SimpleTree: file name that begins with a byte order mark → another name than without', (t) => {
+  const rig = local(t, new MemoryTree({ f: 'plain' }));
+  assert.equal(rig.walk(0, 1, '\ufefff'), ENOENT);
+  rig.walk(0, 2);
+  assert.equal(rig.create(2, '\ufefff', RDWR | 0o200), 0);
+  rig.walk(0, 3);
+  rig.open(3);
+  assert.deepEqual(rig.list(3), ['.', '..', 'f', '\ufefff']);
+});
+
 test('SimpleTree: ino given → same file whatever the object; version given → as it is', (t) => {
   const tree = little({
     lookup: () => ({ kind: 'file' }),
