@@ -35,6 +35,8 @@ export interface AuxOptions {
   readonly shmemSize: number | undefined;
   /** Do the handshake even where static mode is offered. */
   readonly handshake: boolean;
+  /** Use each device's own region only. */
+  readonly confine: boolean;
   /** Commands come from a program: no prompt, no echo, a mark after each command. */
   readonly script: boolean;
   /** Bridge virtio-net to this tap instead of running the shell. */
@@ -51,6 +53,7 @@ export const AUX_DEFAULTS = {
   shmemAddr: undefined,
   shmemSize: undefined,
   handshake: false,
+  confine: false,
   script: false,
   netTap: undefined,
   ip: '192.168.33.15',

@@ -91,6 +91,7 @@ export class Session implements Disposable {
       base: options.shmemAddr ?? handed?.address,
       bytes: options.shmemSize,
       forceHandshake: options.handshake,
+      confine: options.confine,
       step: stepHook(options.dieAt),
     });
     runtime.attach(frontEnd, mapping.identity);

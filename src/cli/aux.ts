@@ -65,6 +65,10 @@ const GROUPS: readonly OptionGroup[] = [
         name: 'handshake',
         text: 'Start the devices the long way even where the PMM offers static mode.',
       },
+      {
+        name: 'confine',
+        text: "Keep rings and buffers of each device in its own region: for a PMM started with --confine. Needs the PMM's device tree.",
+      },
     ],
   },
   {
@@ -105,6 +109,7 @@ export function readAuxOptions(options: ParsedOptions): AuxOptions {
     shmemAddr: addr === undefined ? undefined : numberOf('--shmem-addr', addr),
     shmemSize: size === undefined ? undefined : sizeOf('--shmem-size', size),
     handshake: options.has('handshake'),
+    confine: options.has('confine'),
     script: options.has('script'),
     netTap: options.value('net-tap'),
     ip: options.value('ip') ?? AUX_DEFAULTS.ip,

@@ -85,7 +85,10 @@ export const LAYOUT_OPTIONS: OptionGroup = {
       optional: 'attached',
       text: 'Place the rings beforehand, so that a driver made for it attaches without any handshake: these types, or all. Others still attach the usual way.',
     },
-    { name: 'confine', text: "Let each driver use its own device's region only, not the rest of the pool." },
+    {
+      name: 'confine',
+      text: "Let each driver use its own device's region only, not the rest of the pool; the driver must know that (lkvm aux --confine).",
+    },
     { name: 'dump-dtb', argument: 'FILE', text: 'Write the device tree to a file, too.' },
     {
       name: 'restart-detector',

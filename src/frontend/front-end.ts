@@ -17,6 +17,8 @@ import { readStatic } from './static-attach.js';
 export interface FrontEndOptions extends DiscoveryHints {
   /** Do the handshake even where the PMM offers static mode. */
   readonly forceHandshake?: boolean;
+  /** With a device tree: use each device's own region only, for a PMM that confines drivers to it. */
+  readonly confine?: boolean;
   readonly timing?: HandshakeTiming;
   readonly step?: StepHook;
 }
@@ -36,7 +38,7 @@ export class FrontEnd {
   constructor(memory: GuestMemory, line: PeerLine, options: FrontEndOptions = {}) {
     const discovery = discover(memory, options);
     const arenas = new SharedArenas();
-    const { tail, tailBytes } = commonArena(discovery);
+    const { tail, tailBytes } = commonArena(discovery, options.confine ?? false);
     const common = arenas.at(tail, tailBytes);
     const step = options.step ?? noStep;
     this.discovery = discovery;
@@ -126,8 +128,8 @@ class SharedArenas {
  * Memory that belongs to nobody. Without a device tree, static rings lie at its start: keep off them, even for devices
  * that are started by handshake, and use the arena the PMM names.
  */
-function commonArena({ pool, devices, withDtb, tail, tailBytes }: Discovery) {
-  if (withDtb) return { tail, tailBytes };
+function commonArena({ pool, devices, withDtb, tail, tailBytes }: Discovery, confine: boolean) {
+  if (withDtb) return { tail, tailBytes: confine ? 0 : tailBytes };
   for (const { block, shmBase } of devices) {
     const descriptor = readStatic(pool, new Registers(pool, block), shmBase);
     if (descriptor !== undefined) return { tail: descriptor.arena, tailBytes: descriptor.arenaBytes };
