@@ -37,9 +37,15 @@ export class MemoryChunk {
   readonly u8: Uint8Array;
   readonly u16: Uint16Array;
   readonly u32: Uint32Array;
+  /** Low word of `gpa`, as a signed integer: V8 keeps it as one. */
+  readonly gpaLow: number;
+  /** High word of `gpa`; -1 if the window reaches the next multiple of 4 GiB, so that it differs from any high word. */
+  readonly gpaHigh: number;
 
   constructor(gpa: number, hva: number, bytes: number) {
     const buffer = viewOf(hva, bytes);
+    this.gpaLow = gpa | 0;
+    this.gpaHigh = (gpa % 0x1_0000_0000) + bytes < 0x1_0000_0000 ? Math.floor(gpa / 0x1_0000_0000) : -1;
     this.gpa = gpa;
     this.hva = hva;
     this.bytes = bytes;
@@ -104,13 +110,6 @@ export class GuestMemory {
    * Hot path: allocates nothing, does not throw.
    */
   translate(gpa: number, bytes: number): boolean {
-    // Most ranges lie in the same window as the one before.
-    const last = this.chunk;
-    const inLast = gpa - last.gpa;
-    if (inLast >= 0 && inLast + bytes <= last.bytes) {
-      this.offset = inLast;
-      return true;
-    }
     const regions = this.regions;
     for (let i = 0; i < regions.length; i++) {
       const region = regions[i] as RegionRecord;
@@ -126,6 +125,23 @@ export class GuestMemory {
       return true;
     }
     return false;
+  }
+
+  /**
+   * {@link translate} for an address as it stands on the wire, in integers only as long as it lies in the same window as
+   * the range before.
+   * @param low, high words of the address, unsigned
+   */
+  translateWords(low: number, high: number, bytes: number): boolean {
+    const last = this.chunk;
+    // A window with this high word does not reach the next 4 GiB: an address below its start wraps to far above its end.
+    const offset = (low - last.gpaLow) >>> 0;
+    if (high === last.gpaHigh && bytes <= last.bytes && offset <= (last.bytes - bytes) >>> 0) {
+      this.offset = offset;
+      return true;
+    }
+    // Above 2^53 the sum is not exact, but then it is far above any memory, rounded or not.
+    return this.translate(high * 0x1_0000_0000 + low, bytes);
   }
 
   /** Number of the view of a region that holds `start` with the most room behind it. */

@@ -293,7 +293,7 @@ test('pop: chains given back and then all spoiled by the driver → each answere
   }
   pair.driver.pokeAvailIdx(size);
   for (let i = 0; i < size; i++) assert.equal(pair.queue.pop(pair.chain), CHAIN_OK);
-  for (let i = 0; i < size; i++) pair.queue.unpop();
+  for (let i = size - 1; i >= 0; i--) pair.queue.unpop(i);
   for (let i = 0; i < size; i++) pair.driver.pokeDescriptor(i, 0, 1, 0, 0);
   assert.equal(pair.queue.pop(pair.chain), CHAIN_EMPTY);
   assert.equal(pair.queue.dataFaults, size);

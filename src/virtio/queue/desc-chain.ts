@@ -1,10 +1,7 @@
 /** One request's buffers: a descriptor chain, already read once, checked and translated. */
 
-import type { GuestMemory } from '../../memory/guest-memory.js';
 import type { IovArray } from '../../memory/iov-array.js';
 import { f64At, i32At } from '../../util/typed.js';
-
-const MAX_CHAIN_BYTES = 0xffff_ffff;
 
 /**
  * Parallel columns instead of objects: filled by `VirtQueue.pop`, reused for every request. Entries
@@ -31,32 +28,19 @@ export class DescChain {
     this.length = new Float64Array(capacity);
   }
 
-  /** Makes the chain empty. For `VirtQueue`. */
-  clear(): void {
-    this.count = 0;
-    this.readableCount = 0;
-    this.readableBytes = 0;
-    this.writableBytes = 0;
-  }
-
-  /**
-   * Appends the range that `memory` translated last. For `VirtQueue`.
-   * @returns false on a data fault: readable after writable, or more than 2^32 - 1 bytes in all
-   */
-  add(memory: GuestMemory, bytes: number, writable: boolean): boolean {
-    const i = this.count;
-    this.chunk[i] = memory.chunkIndex;
-    this.offset[i] = memory.offset;
-    this.length[i] = bytes;
-    this.count = i + 1;
-    if (writable) {
-      this.writableBytes += bytes;
-    } else {
-      if (this.readableCount !== i) return false; // readable after writable
-      this.readableCount = i + 1;
-      this.readableBytes += bytes;
-    }
-    return this.readableBytes + this.writableBytes <= MAX_CHAIN_BYTES;
+  /** Sets everything but the columns. For `VirtQueue`. */
+  set(
+    head: number,
+    count: number,
+    readableCount: number,
+    readableBytes: number,
+    writableBytes: number,
+  ): void {
+    this.head = head;
+    this.count = count;
+    this.readableCount = readableCount;
+    this.readableBytes = readableBytes;
+    this.writableBytes = writableBytes;
   }
 
   /** Puts the device-readable buffers into `iov` (reset first). @returns false if `iov` has no room */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ACCESS_DIRECT, ACCESS_WORD, GuestMemory } from '#lkvm/memory/guest-memory.js';
+import { ACCESS_DIRECT, ACCESS_WORD, GuestMemory, type MemoryChunk } from '#lkvm/memory/guest-memory.js';
 import { mapPrivate } from '#lkvm/sys/map.js';
 import { InvariantError } from '#lkvm/util/errors.js';
 
@@ -92,16 +92,61 @@ test('translate: a sparse region of 5 GiB → every range of up to 1 GiB in it i
 test('translate: a byte written through one view of a large region → seen through the overlapping one', () => {
   const gpa = 0x1_0000_0000;
   const memory = new GuestMemory([region(gpa, 2 * GIB + KIB4)]);
-  assert.equal(memory.chunks.length, 2);
-  const at = gpa + GIB + 5; // in both views
-  memory.translate(gpa, 1);
-  memory.translate(at, 1);
-  const first = memory.chunk;
-  first.u8[memory.offset] = 0x5a;
-  memory.translate(gpa + 2 * GIB + 8, 1); // only in the second
-  memory.translate(at, 1);
-  assert.notEqual(memory.chunk, first);
-  assert.equal(memory.chunk.u8[memory.offset], 0x5a);
+  assert.deepEqual(
+    memory.chunks.map((chunk) => [chunk.gpa - gpa, chunk.bytes]),
+    [
+      [0, 2 * GIB],
+      [GIB, GIB + KIB4],
+    ],
+  );
+  const [first, second] = memory.chunks as [MemoryChunk, MemoryChunk];
+  first.u8[GIB + 5] = 0x5a;
+  assert.equal(second.u8[5], 0x5a);
+});
+
+test('translateWords: any range, whatever was found before → same answer and same byte as translate', () => {
+  // One window before, one across and one behind the border of 4 GiB; a border of 4 GiB right behind a window
+  const regions = [
+    region(0x1000, 2 * KIB4),
+    region(0xffff_f000, 2 * KIB4),
+    region(0x1_8000_0000, KIB4),
+    region(0x2_ffff_f000, KIB4),
+  ];
+  const memory = new GuestMemory(regions);
+  const near = [
+    0,
+    0x1000,
+    0x3000,
+    0xffff_f000,
+    2 ** 32,
+    0x1_0000_1000,
+    0x1_8000_0000,
+    0x3_0000_0000,
+    2 ** 52,
+  ];
+  const address = fc
+    .tuple(fc.constantFrom(...near), fc.integer({ min: -3, max: 0x1003 }))
+    .map(([start, delta]) => Math.max(0, start + delta));
+  const range = fc.tuple(address, fc.oneof(fc.nat(0x2003), fc.constantFrom(0xffff_ffff, 0x8000_0000)));
+  fc.assert(
+    fc.property(fc.array(range, { minLength: 1, maxLength: 5 }), (ranges) => {
+      for (const [gpa, bytes] of ranges) {
+        const found = memory.translateWords(gpa >>> 0, Math.floor(gpa / 2 ** 32), bytes);
+        assert.equal(found, inOneRegion(regions, gpa, bytes), `${gpa} ${bytes}`);
+        if (!found) continue;
+        assert.equal(memory.chunk.gpa + memory.offset, gpa);
+        assert.equal(memory.chunks[memory.chunkIndex], memory.chunk);
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('translateWords: the largest addresses → not found', () => {
+  const memory = new GuestMemory([region(0, KIB4)]);
+  assert.equal(memory.translateWords(0xffff_ffff, 0xffff_ffff, 1), false);
+  assert.equal(memory.translateWords(0, 0xffff_ffff, 0), false);
+  assert.equal(memory.translateWords(0, 0x10_0000, 1), false);
 });
 
 test('GuestMemory: the same memory twice in one worker → both see the same bytes', () => {

@@ -92,6 +92,15 @@ test('pop: a chain of exactly the queue size → accepted', () => {
   assert.equal(pair.chain.count, 4);
 });
 
+test('pop: an indirect table with as many descriptors as the queue has → accepted, the pointer does not count', () => {
+  const pair = queuePair({ size: 4, indirect: true });
+  const table = pair.memory.alloc(16 * 4, 16);
+  pair.driver.addChain([buffer(pair, 1), buffer(pair, 1), buffer(pair, 1), buffer(pair, 1)], table);
+  pair.driver.publish();
+  assert.equal(pair.queue.pop(pair.chain), CHAIN_OK);
+  assert.equal(pair.chain.count, 4);
+});
+
 test('pop: an indirect table, alone and behind direct descriptors → one chain', () => {
   const pair = queuePair({ indirect: true });
   const table = pair.memory.alloc(16 * 3, 16);
@@ -158,7 +167,7 @@ test('unpop: three times, an earlier chain pushed in between → the three in th
   const heads = offer(pair, 5);
   popHeads(pair, 4);
   pair.queue.push(heads[0] as number, 0);
-  for (let i = 0; i < 3; i++) pair.queue.unpop();
+  for (const head of heads.slice(1, 4).reverse()) pair.queue.unpop(head);
   assert.deepEqual(popHeads(pair, 4), heads.slice(1));
 });
 
@@ -171,7 +180,7 @@ test('unpop: past a chain refused for a data fault → the refused one stays use
   driver.publish();
   assert.deepEqual(popHeads(pair, 2), [good, last]);
   queue.unpop();
-  queue.unpop();
+  queue.unpop(good);
   assert.deepEqual(popHeads(pair, 2), [good, last]);
   assert.equal(queue.pop(chain), CHAIN_EMPTY);
   queue.push(good, 1);
