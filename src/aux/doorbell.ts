@@ -25,6 +25,9 @@ import type { AuxNotify } from './options.js';
 import type { HandedPool } from './pool.js';
 
 const RETRY_US = 20_000;
+/** A connection that was lost sooner than this was taken by another peer, which may be just as stubborn as we are. */
+const SHORT_LIFE_US = 1_000_000;
+const MOST_RETRY_US = 1_000_000;
 const RING = new Uint8Array([1]);
 
 /** A doorbell of the peer. */
@@ -44,6 +47,8 @@ class Connection implements FdHandler, TimerHandler {
   readonly #onOpen: () => void;
   #watch: Watch | undefined;
   #closed = false;
+  #openedUs = 0;
+  #retryUs = RETRY_US;
 
   constructor(path: string, loop: EventLoop, onOpen: () => void, onBytes: () => void) {
     this.#path = path;
@@ -59,6 +64,7 @@ class Connection implements FdHandler, TimerHandler {
       return;
     }
     this.fd = fd;
+    this.#openedUs = this.#loop.nowUs();
     this.#watch = this.#loop.watch(fd, EPOLLIN, this);
     this.#onOpen();
   }
@@ -71,10 +77,12 @@ class Connection implements FdHandler, TimerHandler {
     if (!this.#closed && this.fd < 0) this.connect();
   }
 
-  /** The other end is gone: try again soon. */
+  /** The other end is gone: try again soon, but later each time if it does not last. */
   lost(): void {
     this.#release();
-    if (!this.#closed) this.#loop.after(RETRY_US, this);
+    const short = this.#loop.nowUs() - this.#openedUs < SHORT_LIFE_US;
+    this.#retryUs = short ? Math.min(this.#retryUs * 2, MOST_RETRY_US) : RETRY_US;
+    if (!this.#closed) this.#loop.after(this.#retryUs, this);
   }
 
   close(): void {

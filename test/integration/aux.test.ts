@@ -1,11 +1,14 @@
 // `lkvm aux` as a process against a real PMM: all devices, all ways to attach, restarts of either side at any time.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AuxPair } from '../support/aux-pair.js';
 import { lkvm } from '../support/cli.js';
+import { hasEnded, isRunning } from '../support/processes.js';
 
 const TIMEOUT = { timeout: 300_000 };
 
@@ -185,6 +188,21 @@ test('aux: SIGTERM while it sleeps in its loop → ends at once', TIMEOUT, async
   await assertWorks(pair);
   pair.child?.kill('SIGTERM');
   assert.equal((await end).signal, 'SIGTERM');
+});
+
+test('aux: --die-with-parent, the parent is killed → ends too', TIMEOUT, async (t) => {
+  const pair = new AuxPair(t);
+  await pair.startPmm();
+  const words = pair.words(['--script', '--die-with-parent']);
+  const script = `require('node:child_process').spawn(process.execPath, ${JSON.stringify(words)}, { stdio: 'ignore' })
+    .on('spawn', function () { console.log(this.pid); });`;
+  const parent = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => parent.kill('SIGKILL'));
+  const [pid] = await once(parent.stdout, 'data');
+  await pair.attached();
+  assert.equal(isRunning(Number(pid)), true);
+  parent.kill('SIGKILL');
+  assert.equal(await hasEnded(Number(pid)), true);
 });
 
 test('aux: a person types → prompt, echo, backspace, Ctrl-C', TIMEOUT, async (t) => {

@@ -75,10 +75,15 @@ export class AuxPair {
     this.pmm = undefined;
   }
 
+  /** What a child is started with. */
+  words(words: readonly string[]): string[] {
+    const pool = this.#options.memfd ? 'memfd' : `file:${this.#pool}`;
+    return [MAIN, 'aux', '--shmem-backend', pool, '--notify', this.#notify(), ...words];
+  }
+
   /** Starts a child; an earlier one is left alone. */
   startAux(words: readonly string[] = ['--script'], env: Record<string, string> = {}): Promise<ChildEnd> {
-    const args = [MAIN, 'aux', '--shmem-backend', this.#options.memfd ? 'memfd' : `file:${this.#pool}`];
-    args.push('--notify', this.#notify(), ...words);
+    const args = this.words(words);
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ...env },
