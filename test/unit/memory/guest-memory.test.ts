@@ -142,6 +142,12 @@ test('translateWords: any range, whatever was found before → same answer and s
   );
 });
 
+test('translateWords: 0 bytes far below a window that ends at 4 GiB → not found', () => {
+  const memory = new GuestMemory([region(0x2_ffff_f000, KIB4)]);
+  assert.equal(memory.translateWords(0, 2, 0), false);
+  assert.equal(memory.translateWords(0, 3, 0), true);
+});
+
 test('translateWords: the largest addresses → not found', () => {
   const memory = new GuestMemory([region(0, KIB4)]);
   assert.equal(memory.translateWords(0xffff_ffff, 0xffff_ffff, 1), false);
