@@ -125,6 +125,11 @@ export class NetStack implements UsedHandler {
   /** The address that a packet for `ip` is handed to: itself on our /24, else the `.1`. */
   nextHop(ip: Uint8Array): Uint8Array {
     if (equal(ip, 0, this.ip.subarray(0, 3))) return ip;
+    return this.gateway;
+  }
+
+  /** The `.1` of our network. */
+  get gateway(): Uint8Array {
     return Uint8Array.of(u8At(this.ip, 0), u8At(this.ip, 1), u8At(this.ip, 2), 1);
   }
 
