@@ -9,8 +9,16 @@ import type { DoorbellHandler } from '../backends/doorbell/doorbell.js';
 import { PeerRestartedError } from '../frontend/errors.js';
 import type { FrontEnd } from '../frontend/front-end.js';
 import type { Condition, PeerLine } from '../frontend/ports.js';
-import { AdaptivePoll, IntervalPoll, NoPoll, type PollPolicy, SpinPoll } from '../reactor/poll-policy.js';
+import {
+  AdaptivePoll,
+  IntervalPoll,
+  type LoadMeter,
+  NoPoll,
+  type PollPolicy,
+  SpinPoll,
+} from '../reactor/poll-policy.js';
 import { type Pollable, Reactor } from '../reactor/reactor.js';
+import { RunDelay } from '../sys/run-delay.js';
 import type { Log, TimerHandler } from '../util/ports.js';
 import { type AuxDoorbell, makeAuxDoorbell } from './doorbell.js';
 import type { AuxOptions } from './options.js';
@@ -24,6 +32,7 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler, TimerHandle
   readonly reactor = new Reactor();
   readonly doorbell: AuxDoorbell;
   readonly #options: AuxOptions;
+  readonly #load = new RunDelay();
   #frontEnd: FrontEnd | undefined;
   #identity = '';
   #ringing = false;
@@ -33,7 +42,7 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler, TimerHandle
   constructor(options: AuxOptions, log: Log) {
     this.#options = options;
     this.doorbell = makeAuxDoorbell(options.notify, this.reactor, log);
-    this.reactor.setPollable(this, pollPolicy(options));
+    this.reactor.setPollable(this, pollPolicy(options, this.#load));
     this.doorbell.open(this);
     this.reactor.after(LOOK_US, this);
   }
@@ -92,6 +101,7 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler, TimerHandle
     this.signal();
     this.doorbell.close();
     this.reactor.close();
+    this.#load.close();
   }
 
   // Pollable ----------------------------------------------------------------------------------------------------------
@@ -151,7 +161,7 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler, TimerHandle
   }
 }
 
-function pollPolicy(options: AuxOptions): PollPolicy {
+function pollPolicy(options: AuxOptions, load: LoadMeter): PollPolicy {
   const { poll, notify } = options;
   if (notify.kind === 'poll' && poll.kind !== 'spin') {
     return new IntervalPoll(poll.kind === 'interval' ? poll.us : notify.us);
@@ -160,7 +170,7 @@ function pollPolicy(options: AuxOptions): PollPolicy {
     case 'none':
       return new NoPoll();
     case 'adaptive':
-      return new AdaptivePoll();
+      return new AdaptivePoll(load);
     case 'interval':
       return new IntervalPoll(poll.us);
     case 'spin':

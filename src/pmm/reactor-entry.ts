@@ -6,8 +6,16 @@
  */
 import type { DoorbellHandler } from '../backends/doorbell/doorbell.js';
 import { GuestMemory } from '../memory/guest-memory.js';
-import { AdaptivePoll, IntervalPoll, NoPoll, type PollPolicy, SpinPoll } from '../reactor/poll-policy.js';
+import {
+  AdaptivePoll,
+  IntervalPoll,
+  type LoadMeter,
+  NoPoll,
+  type PollPolicy,
+  SpinPoll,
+} from '../reactor/poll-policy.js';
 import { Reactor } from '../reactor/reactor.js';
+import { RunDelay } from '../sys/run-delay.js';
 import { COUNTER_COUNT } from '../util/counters.js';
 import type { Log } from '../util/ports.js';
 import { RateLimit, RateLimitedLog } from '../util/rate-limit.js';
@@ -78,6 +86,7 @@ interface Machine {
 /** Opens the doorbell, publishes, and runs until the stop request. */
 function serve({ context, reactor, memory, devices, maker, log, post }: Machine): void {
   const { config, layout, poolFd, fdt, epoch } = context.data;
+  const load = new RunDelay();
   const handOver = { address: layout.base, bytes: layout.bytes, fd: poolFd };
   const doorbell = makeDoorbell(config.notify, reactor, log, handOver);
   const transport = new HvlTransport({
@@ -98,7 +107,7 @@ function serve({ context, reactor, memory, devices, maker, log, post }: Machine)
   doorbell.open(doorbellHandler(transport, post));
   try {
     transport.publish(config.withDtb ? fdt : undefined);
-    reactor.setPollable(transport, pollPolicy(config));
+    reactor.setPollable(transport, pollPolicy(config, load));
     reactor.onWake(() => {
       if (context.stopRequested()) reactor.stop();
       for (let message = context.receive(); message !== undefined; message = context.receive()) {
@@ -111,6 +120,7 @@ function serve({ context, reactor, memory, devices, maker, log, post }: Machine)
   } finally {
     transport.stop();
     doorbell.close();
+    load.close();
   }
 }
 
@@ -147,13 +157,13 @@ function mainLog(post: (message: PmmReactorMessage) => void): Log {
 }
 
 /** Without a doorbell no sleep may be longer than the interval the user chose. */
-function pollPolicy({ poll, notify }: PmmConfig): PollPolicy {
+function pollPolicy({ poll, notify }: PmmConfig, load: LoadMeter): PollPolicy {
   const sleepUs = notify.kind === 'poll' ? notify.us : -1;
   switch (poll.kind) {
     case 'none':
       return new NoPoll();
     case 'adaptive':
-      return new AdaptivePoll(sleepUs);
+      return new AdaptivePoll(load, sleepUs);
     case 'interval':
       return new IntervalPoll(sleepUs < 0 ? poll.us : Math.min(poll.us, sleepUs));
     case 'spin':

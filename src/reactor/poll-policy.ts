@@ -15,6 +15,12 @@ export interface PollPolicy {
   proceed(nowUs: number): boolean;
 }
 
+/** Tells how loaded the machine is. */
+export interface LoadMeter {
+  /** Time so far that this thread was ready to run and had no processor, in microseconds. */
+  waitedUs(): number;
+}
+
 /** `none`: sleep whenever there is nothing to do. */
 export class NoPoll implements PollPolicy {
   readonly sleepUs = -1;
@@ -62,6 +68,12 @@ const MAX_BUDGET_US = 200;
 const PREEMPTED_US = 300;
 /** Work this soon after we gave up may have waited for our processor. */
 const AT_ONCE_US = 100;
+/** Load is looked at this often. */
+const LOAD_CHECK_US = 5000;
+/** Loaded: of the time since the last look, more than one part in so many was spent waiting for a processor. */
+const LOADED_PART = 8;
+/** No polling until the machine has not been loaded for this long. */
+const LOADED_QUIET_US = 100_000;
 /** Once polling has turned out to be harmful, none for this long; each time in a row twice as long as the last. */
 const FIRST_BACK_OFF_US = 20_000;
 const MAX_BACK_OFF_US = 320_000;
@@ -71,10 +83,10 @@ const MAX_BACK_OFF_US = 320_000;
  * soon after we gave up (a little more polling would have caught it), and halves when it comes so late that no polling
  * would have helped.
  *
- * Polling is harmful, and is left for a while, in two cases. The machine is loaded, and we lose the processor while
- * polling: a spinner on a busy processor costs everybody whole time slices. Or the peer runs on our own processor, so
- * that it cannot do anything before we sleep: then polls of the full length find nothing, and the work comes at once
- * after each of them.
+ * Polling is harmful, and is left for a while, in two cases. The machine is loaded: a spinner on a busy processor costs
+ * everybody whole time slices, and takes the time of those whose work we wait for. It shows in the time we wait for a
+ * processor, and in a processor lost while polling. Or the peer runs on our own processor, so that it cannot do anything
+ * before we sleep: then polls of the full length find nothing, and the work comes at once after each of them.
  */
 export class AdaptivePoll implements PollPolicy {
   readonly sleepUs: number;
@@ -85,9 +97,13 @@ export class AdaptivePoll implements PollPolicy {
   #lastLookUs = 0;
   #quietUntilUs = 0;
   #backOffUs = FIRST_BACK_OFF_US;
+  readonly #load: LoadMeter;
+  #checkedUs = Number.NEGATIVE_INFINITY;
+  #waitedUs = 0;
 
   /** @param sleepUs longest sleep in microseconds when there is no doorbell to wake us; -1 with one */
-  constructor(sleepUs = -1) {
+  constructor(load: LoadMeter, sleepUs = -1) {
+    this.#load = load;
     this.sleepUs = sleepUs;
   }
 
@@ -117,6 +133,7 @@ export class AdaptivePoll implements PollPolicy {
       this.#idleSinceUs = nowUs;
     }
     this.#lastLookUs = nowUs;
+    if (nowUs - this.#checkedUs > LOAD_CHECK_US) this.#checkLoad(nowUs);
     if (nowUs < this.#quietUntilUs || nowUs - this.#idleSinceUs >= this.#budgetUs) return false;
     this.#polled = true;
     return true;
@@ -132,8 +149,16 @@ export class AdaptivePoll implements PollPolicy {
     return nowUs - this.#idleSinceUs < this.#budgetUs;
   }
 
+  #checkLoad(nowUs: number): void {
+    const waited = this.#load.waitedUs();
+    const loaded = (waited - this.#waitedUs) * LOADED_PART > nowUs - this.#checkedUs;
+    if (loaded) this.#quietUntilUs = Math.max(this.#quietUntilUs, nowUs + LOADED_QUIET_US);
+    this.#waitedUs = waited;
+    this.#checkedUs = nowUs;
+  }
+
   #backOff(nowUs: number): void {
-    this.#quietUntilUs = nowUs + this.#backOffUs;
+    this.#quietUntilUs = Math.max(this.#quietUntilUs, nowUs + this.#backOffUs);
     this.#backOffUs = Math.min(MAX_BACK_OFF_US, this.#backOffUs * 2);
   }
 }

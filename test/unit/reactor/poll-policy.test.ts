@@ -1,7 +1,9 @@
 // Policies are given the time, so these tests make their own.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AdaptivePoll, IntervalPoll, NoPoll, SpinPoll } from '#lkvm/reactor/poll-policy.js';
+import { AdaptivePoll, IntervalPoll, type LoadMeter, NoPoll, SpinPoll } from '#lkvm/reactor/poll-policy.js';
+
+const IDLE_MACHINE: LoadMeter = { waitedUs: () => 0 };
 
 /** Idle from `start` on: how long it polls, looking every `every` microseconds. @returns microseconds */
 function pollsFor(policy: AdaptivePoll, start: number, every = 1): number {
@@ -19,11 +21,11 @@ test('NoPoll, IntervalPoll, SpinPoll: idle → never, never but a limited sleep,
 });
 
 test('AdaptivePoll: nothing happened yet → sleeps at once', () => {
-  assert.equal(new AdaptivePoll().begin(1e6), false);
+  assert.equal(new AdaptivePoll(IDLE_MACHINE).begin(1e6), false);
 });
 
 test('AdaptivePoll: after work → polls for its budget, then not again until there is work', () => {
-  const policy = new AdaptivePoll();
+  const policy = new AdaptivePoll(IDLE_MACHINE);
   policy.active(1000);
   assert.equal(pollsFor(policy, 1000), policy.budgetUs);
   assert.equal(policy.begin(1000 + policy.budgetUs), false);
@@ -31,7 +33,7 @@ test('AdaptivePoll: after work → polls for its budget, then not again until th
 });
 
 test('AdaptivePoll: work comes a little after it gave up, again and again → the budget grows to its limit', () => {
-  const policy = new AdaptivePoll();
+  const policy = new AdaptivePoll(IDLE_MACHINE);
   let now = 1000;
   const budgets = [];
   for (let i = 0; i < 4; i++) {
@@ -44,7 +46,7 @@ test('AdaptivePoll: work comes a little after it gave up, again and again → th
 });
 
 test('AdaptivePoll: work comes while it polls → the budget stays', () => {
-  const policy = new AdaptivePoll();
+  const policy = new AdaptivePoll(IDLE_MACHINE);
   policy.active(0);
   const budget = policy.budgetUs;
   for (let now = 0; now < 1000; now += budget - 1) {
@@ -55,7 +57,7 @@ test('AdaptivePoll: work comes while it polls → the budget stays', () => {
 });
 
 test('AdaptivePoll: work is rare → the budget shrinks to 5 µs, so an idle machine polls for next to nothing', () => {
-  const policy = new AdaptivePoll();
+  const policy = new AdaptivePoll(IDLE_MACHINE);
   for (let now = 0; now < 10e6; now += 1e6) {
     policy.active(now);
     policy.begin(now);
@@ -64,7 +66,7 @@ test('AdaptivePoll: work is rare → the budget shrinks to 5 µs, so an idle mac
 });
 
 test('AdaptivePoll: the processor was lost while polling → no polling for 20 ms, then again', () => {
-  const policy = new AdaptivePoll();
+  const policy = new AdaptivePoll(IDLE_MACHINE);
   policy.active(0);
   assert.equal(policy.begin(0), true);
   assert.equal(policy.proceed(301), false);
@@ -90,13 +92,13 @@ function sharedProcessor(policy: AdaptivePoll, start: number, requests: number):
 }
 
 test('AdaptivePoll: work always comes just after it gave up, also at the full budget → stops polling for longer and longer', () => {
-  const [polled, end] = sharedProcessor(new AdaptivePoll(), 1000, 100_000);
+  const [polled, end] = sharedProcessor(new AdaptivePoll(IDLE_MACHINE), 1000, 100_000);
   assert.ok(end > 1e6);
   assert.ok(polled < 3000, `${polled} us of about a second`);
 });
 
 test('AdaptivePoll: polled in vain, then finds work while polling → backs off for 20 ms again, not longer', () => {
-  const policy = new AdaptivePoll();
+  const policy = new AdaptivePoll(IDLE_MACHINE);
   const [, end] = sharedProcessor(policy, 0, 100_000);
   const later = end + 400_000;
   policy.active(later);
@@ -108,4 +110,42 @@ test('AdaptivePoll: polled in vain, then finds work while polling → backs off 
   assert.equal(policy.begin(later + 20_300), false);
   policy.active(later + 20_500);
   assert.equal(policy.begin(later + 20_500), true);
+});
+
+/** A machine on which this thread waits `share` of the time. */
+class LoadedMachine implements LoadMeter {
+  share = 0;
+  #nowUs = 0;
+  #waitedUs = 0;
+
+  to(nowUs: number): void {
+    this.#waitedUs += (nowUs - this.#nowUs) * this.share;
+    this.#nowUs = nowUs;
+  }
+
+  waitedUs(): number {
+    return this.#waitedUs;
+  }
+}
+
+test('AdaptivePoll: a fifth of the time is spent waiting for a processor → no polling until 100 ms after that', () => {
+  const machine = new LoadedMachine();
+  const policy = new AdaptivePoll(machine);
+  const polls = (from: number, to: number): number => {
+    let times = 0;
+    for (let now = from; now < to; now += 100) {
+      machine.to(now);
+      policy.active(now);
+      if (policy.begin(now)) times++;
+      policy.active(now + 1);
+    }
+    return times;
+  };
+  assert.equal(polls(0, 100_000), 1000);
+  machine.share = 0.2;
+  assert.ok(polls(100_000, 200_000) < 100, 'it takes some milliseconds to show');
+  assert.equal(polls(200_000, 300_000), 0);
+  machine.share = 0;
+  assert.equal(polls(300_000, 390_000), 0);
+  assert.equal(polls(420_000, 500_000), 800);
 });
