@@ -61,7 +61,7 @@ for (const [kind, access] of [
     const name = `TapBridge: ${kind} pool, tap ${vnet ? 'with' : 'without'} virtio-net header → the kernel's ping is answered`;
     test(name, { skip, timeout: 120_000 }, async (t) => {
       const tap = vnet ? openTap({ tapif: 'wire' }) : plainTap('wire');
-      const { rig, loop, bridge } = cable(t, tap, access);
+      const { rig, loop, bridge, net } = cable(t, tap, access);
       const ping = new Running(t, 'ping', ['-c', '3', '-i', '0.2', '-s', '1400', '192.168.33.1']);
       while (ping.status === undefined) {
         loop.round(2000);
@@ -73,6 +73,14 @@ for (const [kind, access] of [
       assert.match(ping.output, /3 received, 0% packet loss/);
       assert.ok(bridge.sent >= 4 && bridge.received >= 4);
       assert.equal(bridge.dropped, 0);
+      const header = new Uint8Array(net.headerBytes);
+      for (let slot = 0; slot < net.tx.slotCount; slot++) {
+        net.tx.slots.read(net.tx.slotOffset(slot), header, 0, header.length);
+        assert.ok(
+          header.every((byte) => byte === 0),
+          'plain frames: nothing in the header',
+        );
+      }
     });
   }
 }
@@ -100,6 +108,7 @@ test('TapBridge: more frames than slots while the PMM does not look → the tap 
   for (let i = 0; i < 20; i++) loop.round(1000);
   assert.equal(bridge.sent, net.tx.slotCount, 'one frame a slot, and no more');
   assert.ok(net.tx.slotCount < 400);
+  assert.equal(net.tx.queue.wanted, true, 'completions wake us');
   rig.connected = true;
   rig.ring();
   while (bridge.sent < 400) {

@@ -4,6 +4,9 @@ import { test } from 'node:test';
 import {
   HVLS_ATTACH_OFF,
   HVLS_EPOCH_OFF,
+  HVLS_QUEUE_NUM_OFF,
+  HVLS_QUEUE_OFF,
+  VIRTIO_MMIO_INTERRUPT_STATUS,
   VIRTIO_MMIO_MAGIC_VALUE,
   VIRTIO_MMIO_QUEUE_PFN,
   VIRTIO_MMIO_STATUS,
@@ -16,6 +19,8 @@ import { ACCESS_DIRECT, ACCESS_WORD } from '#lkvm/memory/guest-memory.js';
 import { netDevice, rngDevice } from '../../support/front-end-devices.js';
 import { FrontEndRig } from '../../support/front-end-rig.js';
 import { POOL_BASE } from '../../support/hvl-bench.js';
+
+const HVLS_FIRST_QUEUE_SIZE = HVLS_QUEUE_OFF + HVLS_QUEUE_NUM_OFF;
 
 interface RigOptions {
   readonly withDtb?: boolean;
@@ -68,19 +73,28 @@ for (const withDtb of [true, false]) {
   }
 }
 
-test('FrontEnd: blocks, static → the devices share one arena, and no two of them the same memory', () => {
-  using rig = rigOf({ withDtb: false, fixed: true });
-  const { rng, net } = startAll(rig.attach());
-  const pieces = [rng, net].flatMap(({ device }) => {
-    const buffer = device.memory.alloc('test', 4096, 4096);
-    return [...device.queues.map((queue) => queue.ring), buffer];
+for (const mixed of [false, true]) {
+  const how = mixed ? 'one of them started by handshake' : 'all of them';
+  test(`FrontEnd: blocks, static, ${how} → one arena, and no two devices the same memory`, () => {
+    using rig = rigOf({ withDtb: false, fixed: true });
+    const frontEnd = rig.attach();
+    if (mixed) frontEnd.devices[0]?.registers.store(HVLS_FIRST_QUEUE_SIZE, 3);
+    const { rng, net } = startAll(frontEnd);
+    assert.equal(rng.device.attachedStatic, !mixed);
+    const pieces = [rng, net].flatMap(({ device }) => {
+      const buffer = device.memory.alloc('test', 4096, 4096);
+      return [...device.queues.map((queue) => queue.ring), buffer];
+    });
+    pieces.push(net.rx.slots, net.tx.slots);
+    pieces.sort((a, b) => a.offset - b.offset);
+    for (const [i, piece] of pieces.entries()) {
+      assert.ok(
+        piece.offset >= (pieces[i - 1]?.offset ?? 0x1000) + (pieces[i - 1]?.bytes ?? 0),
+        `piece ${i}`,
+      );
+    }
   });
-  pieces.push(net.rx.slots, net.tx.slots);
-  pieces.sort((a, b) => a.offset - b.offset);
-  for (const [i, piece] of pieces.entries()) {
-    assert.ok(piece.offset >= (pieces[i - 1]?.offset ?? 0x1000) + (pieces[i - 1]?.bytes ?? 0), `piece ${i}`);
-  }
-});
+}
 
 test('Device: static and fresh → attached without waiting for anything', () => {
   using rig = rigOf({ fixed: true });
@@ -185,21 +199,33 @@ test('Device: the PMM does not answer → HandshakeError after the time given, a
     return waitUntil.call(rig, condition, ms);
   };
   rig.bench.look = () => false; // nor does it look by itself
+  let rings = 0;
+  const { ring } = rig;
+  rig.ring = () => {
+    rings++;
+    ring.call(rig);
+  };
   assert.throws(() => startAll(frontEnd), {
     code: 'HANDSHAKE',
     message: /queue 0 .* not acknowledged within 400 ms/,
   });
   assert.deepEqual(waits, [100, 100, 100, 100]);
+  assert.equal(rings, 3 + 4, 'STATUS twice, features, and the queue four times');
 });
 
 test('Device: STATUS is wiped during the handshake → HandshakeError at once', () => {
   using rig = rigOf();
   const frontEnd = rig.attach({
     step: (name) => {
-      if (name === 'features') frontEnd.devices[0]?.registers.store(VIRTIO_MMIO_STATUS, 0);
+      if (name !== 'features') return;
+      rig.connected = false;
+      frontEnd.devices[0]?.registers.store(VIRTIO_MMIO_STATUS, 0);
     },
   });
+  rig.bench.look = () => false;
+  const { us } = rig.bench.loop;
   assert.throws(() => startAll(frontEnd), { code: 'HANDSHAKE', message: /started anew/ });
+  assert.equal(rig.bench.loop.us, us, 'no time has passed');
 });
 
 test('FrontEnd: a doorbell is lost during the start → the next ring is not', () => {
@@ -244,6 +270,8 @@ test('Device: interrupts → each is acknowledged, and a quiet pool stays quiet'
     rig.settle();
   }
   assert.deepEqual([rig.bench.doorbells, rig.bench.interrupts], [doorbells, interrupts]);
+  assert.equal(rng.device.registers.load(VIRTIO_MMIO_INTERRUPT_STATUS), 0);
+  assert.ok(rng.device.interrupts > 0);
 });
 
 test('FrontEnd: nothing, junk, or half of something in the pool → DiscoveryError, no other exception', () => {
@@ -302,7 +330,7 @@ test('Device: static rings that make no sense → the handshake is used instead'
   using rig = rigOf({ fixed: true });
   const frontEnd = rig.attach();
   const { registers } = frontEnd.devices[0] ?? assert.fail();
-  registers.store(0x1c4, 3); // queue size
+  registers.store(HVLS_FIRST_QUEUE_SIZE, 3);
   const { rng } = startAll(frontEnd);
   assert.equal(rng.device.attachedStatic, false);
   assert.equal(registers.load(HVLS_ATTACH_OFF), 0);
