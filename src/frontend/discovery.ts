@@ -144,14 +144,25 @@ function fromBlocks(raw: FrontEndPool, hints: DiscoveryHints): Discovery {
   if (base === 0 || base % PAGE !== 0 || !Number.isSafeInteger(base)) {
     throw new DiscoveryError(`SHM_BASE ${hex(base)} is not the address of a pool`);
   }
-  // SHM_LEN is the pool's length with our PMM; an older one publishes only a device's share of it.
-  const published = registers.pair(VIRTIO_MMIO_SHM_LEN_LOW, VIRTIO_MMIO_SHM_LEN_HIGH);
-  const bytes =
-    hints.bytes ?? (published > HVL_BLOCK_PAGE_BYTES ? Math.min(raw.bytes, published) : raw.bytes);
+  const bytes = hints.bytes ?? poolBytes(raw, blocks);
   const pool = new FrontEndPool(raw.memory, base, bytes);
   const devices = blocks.map((block, index) => readDevice(pool, index, block, base + block));
   const tail = HVL_BLOCK_PAGE_BYTES;
   return { pool, withDtb: false, devices, tail, tailBytes: Math.max(0, bytes - tail) };
+}
+
+/** With our PMM every block publishes the whole pool; an older one publishes different parts, and then only the mapping tells. */
+function poolBytes(raw: FrontEndPool, blocks: readonly number[]): number {
+  const published = blocks.map((block) => {
+    const registers = new Registers(raw, block);
+    const base = registers.pair(VIRTIO_MMIO_SHM_BASE_LOW, VIRTIO_MMIO_SHM_BASE_HIGH);
+    const length = registers.pair(VIRTIO_MMIO_SHM_LEN_LOW, VIRTIO_MMIO_SHM_LEN_HIGH);
+    return { base, length };
+  });
+  const [first] = published;
+  const { base = 0, length = 0 } = first ?? {};
+  const same = published.every((each) => each.base === base && each.length === length);
+  return same && length > HVL_BLOCK_PAGE_BYTES ? Math.min(raw.bytes, length) : raw.bytes;
 }
 
 function readDevice(pool: FrontEndPool, index: number, block: number, address: number): FoundDevice {

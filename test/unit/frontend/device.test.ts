@@ -9,6 +9,8 @@ import {
   VIRTIO_MMIO_INTERRUPT_STATUS,
   VIRTIO_MMIO_MAGIC_VALUE,
   VIRTIO_MMIO_QUEUE_PFN,
+  VIRTIO_MMIO_SHM_BASE_LOW,
+  VIRTIO_MMIO_SHM_LEN_LOW,
   VIRTIO_MMIO_STATUS,
 } from '#lkvm/abi/hvl.js';
 import { VIRTIO_ID_ENTROPY, VIRTIO_ID_NET } from '#lkvm/abi/virtio.js';
@@ -300,6 +302,21 @@ test('FrontEnd: nothing, junk, or half of something in the pool → DiscoveryErr
   }
   rig.bench.pool.set(good);
   assert.equal(rig.attach().devices.length, 2);
+});
+
+test('FrontEnd: blocks that publish their own share, as the original PMM does → the whole mapping is used', () => {
+  using rig = rigOf({ withDtb: false });
+  for (const [i, [base, length]] of [
+    [POOL_BASE, 0x6000],
+    [POOL_BASE + 0x6000, 0x80000],
+  ].entries()) {
+    const block = new DataView(rig.bench.pool.buffer, i * 0x200);
+    block.setUint32(VIRTIO_MMIO_SHM_BASE_LOW, base ?? 0, true);
+    block.setUint32(VIRTIO_MMIO_SHM_LEN_LOW, length ?? 0, true);
+  }
+  const frontEnd = rig.attach();
+  assert.equal(frontEnd.discovery.pool.bytes, rig.bench.pool.length);
+  assertDraws(startAll(frontEnd).rng);
 });
 
 test('FrontEnd: address and size given → they count, not what the pool says', () => {

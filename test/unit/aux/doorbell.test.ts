@@ -1,0 +1,117 @@
+// Both ends of the doorbell sockets: the PMM's, which listens, and the peer's, which connects and keeps trying.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { makeAuxDoorbell } from '#lkvm/aux/doorbell.js';
+import { eventfdDoorbell, socketDoorbell } from '#lkvm/backends/doorbell/socket.js';
+import { Reactor } from '#lkvm/reactor/reactor.js';
+import { close } from '#lkvm/sys/fd.js';
+import { createMemfd } from '#lkvm/sys/map.js';
+import { acceptUnix, listenUnix, sendWithFds } from '#lkvm/sys/socket.js';
+import { collectLog, DoorbellProbe } from '../../support/doorbell-rig.js';
+import { runUntil } from '../../support/rounds.js';
+import { tempDir } from '../../support/temp.js';
+
+function ends(t: TestContext, kind: 'socket' | 'eventfd', poolFd = -1) {
+  const path = join(tempDir(t), 'doorbell');
+  const loop = new Reactor();
+  const log = collectLog();
+  const peer = makeAuxDoorbell({ kind, path }, loop, log);
+  const probe = new DoorbellProbe();
+  const hand = { address: 0x3700_0000, bytes: 8192, fd: poolFd };
+  const makePmm = () => (kind === 'socket' ? socketDoorbell(path, loop) : eventfdDoorbell(path, loop, hand));
+  t.after(() => {
+    peer.close();
+    loop.close();
+  });
+  return { path, loop, log, peer, probe, makePmm };
+}
+
+for (const kind of ['socket', 'eventfd'] as const) {
+  test(`${kind} doorbell: the peer is first → connects when the PMM listens, signals go both ways`, (t) => {
+    const { loop, peer, probe, makePmm } = ends(t, kind);
+    peer.open(probe);
+    loop.round(1000);
+    assert.equal(peer.up, false);
+    peer.signal(); // into nothing
+    const pmm = makePmm();
+    const pmmProbe = new DoorbellProbe();
+    pmm.open(pmmProbe);
+    runUntil(loop, () => peer.up && pmmProbe.peers.length > 0);
+    assert.deepEqual(probe.peers, [true]);
+    peer.signal();
+    runUntil(loop, () => pmmProbe.rings > 0);
+    for (let i = 1; i <= 3; i++) {
+      pmm.signal();
+      runUntil(loop, () => probe.rings >= i);
+    }
+    pmm.close();
+  });
+
+  test(`${kind} doorbell: the PMM goes and comes back → down, then up again, and signals arrive`, (t) => {
+    const { loop, peer, probe, makePmm } = ends(t, kind);
+    let pmm = makePmm();
+    pmm.open(new DoorbellProbe());
+    peer.open(probe);
+    runUntil(loop, () => peer.up);
+    pmm.close();
+    runUntil(loop, () => !peer.up);
+    pmm = makePmm();
+    const pmmProbe = new DoorbellProbe();
+    pmm.open(pmmProbe);
+    runUntil(loop, () => peer.up && pmmProbe.peers.length > 0);
+    assert.deepEqual(probe.peers, [true, false, true]);
+    peer.signal();
+    pmm.signal();
+    runUntil(loop, () => probe.rings > 0 && pmmProbe.rings > 0);
+    pmm.close();
+  });
+}
+
+test('eventfd doorbell: with a memfd pool → the pool is handed over, without → none is', (t) => {
+  const poolFd = createMemfd('test', 8192);
+  const { loop, peer, makePmm } = ends(t, 'eventfd', poolFd);
+  const pmm = makePmm();
+  pmm.open(new DoorbellProbe());
+  peer.open(new DoorbellProbe());
+  const handed = () => peer.handed;
+  assert.equal(handed(), undefined);
+  runUntil(loop, () => peer.up);
+  assert.equal(handed()?.address, 0x3700_0000);
+  assert.equal(handed()?.bytes, 8192);
+  assert.ok((handed()?.fd ?? -1) >= 0);
+  pmm.close();
+  runUntil(loop, () => !peer.up);
+  assert.equal(handed(), undefined);
+  close(poolFd);
+});
+
+test('eventfd doorbell: a greeting that makes no sense → said, not taken, and nothing leaks', (t) => {
+  const { path, loop, log, peer, probe } = ends(t, 'eventfd');
+  const listener = listenUnix(path);
+  peer.open(probe);
+  const connection = acceptUnix(listener);
+  assert.ok(connection >= 0);
+  sendWithFds(connection, Buffer.alloc(24, 0xff), [listener, listener]);
+  runUntil(loop, () => log.warnings.length > 0);
+  assert.match(log.warnings[0] ?? '', /greeting .* not understood/);
+  assert.equal(peer.up, false);
+  close(connection);
+  close(listener);
+  assert.deepEqual(probe.peers, []);
+});
+
+test('socket doorbell: two peers fight for one PMM → each tries ever more seldom', (t) => {
+  const { path, loop, peer, probe, makePmm } = ends(t, 'socket');
+  const other = makeAuxDoorbell({ kind: 'socket', path }, loop, collectLog());
+  t.after(() => other.close());
+  const pmm = makePmm();
+  pmm.open(new DoorbellProbe());
+  peer.open(probe);
+  other.open(new DoorbellProbe());
+  const end = loop.nowUs() + 700_000;
+  while (loop.nowUs() < end) loop.round(10_000);
+  const ups = probe.peers.filter((up) => up).length;
+  assert.ok(ups <= 8, `${ups} connections in 0.7 s`);
+  pmm.close();
+});
