@@ -101,10 +101,9 @@ function checkAligned(option: string, value: number): void {
     throw new ConfigError(`${option} ${value} is not a number below 2^53`);
   if (value % PAGE_BYTES === 0) return;
   const below = value - (value % PAGE_BYTES);
-  const advice = below === 0 ? hex(PAGE_BYTES) : `${hex(below)} or ${hex(below + PAGE_BYTES)}`;
-  throw new ConfigError(
-    `${option} ${hex(value)} is not a multiple of 4096 (0x1000); the nearest are ${advice}`,
-  );
+  const advice =
+    below === 0 ? `nearest is ${hex(PAGE_BYTES)}` : `nearest are ${hex(below)} or ${hex(below + PAGE_BYTES)}`;
+  throw new ConfigError(`${option} ${hex(value)} is not a multiple of 4096 (0x1000); the ${advice}`);
 }
 
 function poolSpec(pool: PmmPoolOptions): PoolSpec {

@@ -77,8 +77,13 @@ async function start(config: PmmConfig, extras: PmmExtras): Promise<Pmm> {
     epoch: randomInt(1, 2 ** 31),
     counters,
   };
-  await startReactor(pmm, data, extras);
-  await startScripts(pmm, config, log);
+  try {
+    await startReactor(pmm, data, extras);
+    await startScripts(pmm, config, log);
+  } catch (error) {
+    pool.discard();
+    throw error;
+  }
   pmm.takeTerminal(data.config);
   return pmm;
 }

@@ -5,7 +5,7 @@
  * Trust: whoever may write the pool *file* may also truncate it, and then our next access is a SIGBUS. That is the
  * price of `file:`; a memfd pool is sealed and cannot shrink.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { EAGAIN } from '../abi/errno.js';
 import {
@@ -35,6 +35,8 @@ export interface Pool {
   readonly handOverFd: number;
   /** Unmaps and closes (which releases the lock). Only after every worker that used the pool has exited. */
   close(): void;
+  /** After {@link close}, when the start has failed: removes the pool file, if it was made for this start. */
+  discard(): void;
 }
 
 /**
@@ -77,17 +79,24 @@ class MappedPool implements Pool {
   readonly access: number;
   readonly handOverFd: number;
   readonly #fd: number;
+  readonly #made: string | undefined;
 
-  constructor(mapping: Mapping, access: number, fd: number, handOverFd: number) {
+  /** @param made path of the file that did not exist before */
+  constructor(mapping: Mapping, access: number, fd: number, handOverFd: number, made?: string) {
     this.mapping = mapping;
     this.access = access;
     this.handOverFd = handOverFd;
     this.#fd = fd;
+    this.#made = made;
   }
 
   close(): void {
     unmap(this.mapping);
     close(this.#fd);
+  }
+
+  discard(): void {
+    if (this.#made !== undefined) rmSync(this.#made, { force: true });
   }
 }
 
@@ -108,6 +117,7 @@ function mapOrThrow(path: string, fd: number, bytes: number, offset: number): Ma
 
 function openFilePool(path: string, force: boolean, bytes: number, log: Log): Pool {
   const hint = 'a file in /dev/shm that you may write is the usual choice';
+  const made = existsSync(path) ? undefined : path;
   const fd = openOrThrow(path, O_RDWR | O_CREAT, 'the pool file', hint);
   try {
     const locked = flock(fd, LOCK_EX | LOCK_NB);
@@ -132,9 +142,10 @@ function openFilePool(path: string, force: boolean, bytes: number, log: Log): Po
       // Giving the pages back is faster than writing zeros; not every file system can.
       if (punchHole(fd, 0, bytes) < 0) zeroByWords(memory);
     }
-    return new MappedPool(mapping, ACCESS_DIRECT, fd, -1);
+    return new MappedPool(mapping, ACCESS_DIRECT, fd, -1, made);
   } catch (error) {
     close(fd);
+    if (made !== undefined) rmSync(made, { force: true });
     throw error;
   }
 }
