@@ -11,6 +11,11 @@ export interface BenchEntry {
 
 export const BENCHES: readonly BenchEntry[] = [
   {
+    name: 'ring',
+    limitSeconds: 60,
+    load: async () => (await import('./ring.js')).ring,
+  },
+  {
     name: 'rtt-spin',
     limitSeconds: 40,
     load: async () => (await import('./round-trip.js')).spinning,
