@@ -12,7 +12,7 @@ export interface BenchEntry {
 export const BENCHES: readonly BenchEntry[] = [
   {
     name: 'ring',
-    limitSeconds: 60,
+    limitSeconds: 120,
     load: async () => (await import('./ring.js')).ring,
   },
   {
