@@ -32,6 +32,8 @@ const HEADER_BYTES = 10;
 const MERGED_HEADER_BYTES = 12;
 const NUM_BUFFERS_OFF = 10;
 const LEAST_SLOTS = 4;
+/** Enough for a shell. */
+const FEW_SLOTS = 64;
 /** Fewer than this many segment slots are slower than many frame slots. */
 const LEAST_SEGMENT_SLOTS = 16;
 const MOST_SEGMENT_SLOTS = 64;
@@ -196,7 +198,10 @@ function slotQueue(device: Device, index: number, segments: boolean, bulk: boole
   const large =
     index === RX && (device.features & whole) !== 0 && !hasBit(device.features, VIRTIO_NET_F_MRG_RXBUF);
   const bytes = large ? SEGMENT_SLOT_BYTES : FRAME_SLOT_BYTES;
-  const found = tryCounts(device, queue.size, bytes, [bulk ? QUEUE_SIZE : 64, LEAST_SLOTS]);
+  // A small pool without a device tree is shared by all: leave most of it to the others.
+  const share = Math.floor(device.memory.largest(64) / 4 / bytes);
+  const most = bulk ? QUEUE_SIZE : Math.max(LEAST_SLOTS, Math.min(FEW_SLOTS, powerOfTwoUpTo(share)));
+  const found = tryCounts(device, queue.size, bytes, [most, LEAST_SLOTS]);
   const what = index === RX ? 'receive buffers' : 'transmit buffers';
   return new SlotQueue(queue, found ?? device.memory.alloc(what, LEAST_SLOTS * bytes, 64), bytes);
 }
@@ -208,4 +213,8 @@ function tryCounts(device: Device, size: number, bytes: number, range: readonly 
     if (slots !== undefined) return slots;
   }
   return undefined;
+}
+
+function powerOfTwoUpTo(value: number): number {
+  return value < 1 ? 0 : 2 ** Math.floor(Math.log2(value));
 }

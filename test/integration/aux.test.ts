@@ -37,6 +37,7 @@ for (const { name, options, words = [] } of [
   { name: 'static mode offered, --handshake', options: { fixed: true }, words: ['--handshake'] },
   { name: 'no doorbell', options: { polled: true } },
   { name: 'a small pool', options: { bytes: 0xc0_000 } },
+  { name: 'a very small pool, no device tree', options: { bytes: 0x30_000, dtb: false } },
 ]) {
   test(`aux: ${name} → 9p, rng, net and console work, exit ends it`, TIMEOUT, async (t) => {
     const pair = new AuxPair(t, options);
