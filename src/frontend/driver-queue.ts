@@ -111,7 +111,7 @@ export class DriverQueue {
     for (let i = 0; i < size; i++) this.#link[i] = i + 1 < size ? i + 1 : NONE;
     this.#busy = new Uint8Array(size);
     this.#writable = new Float64Array(size);
-    ring.zero(0, Math.floor(ring.bytes / 4) * 4);
+    ring.zero();
   }
 
   /** Takes a free descriptor as the head of a new chain. @returns its index, or -1 if there is none */

@@ -5,7 +5,7 @@
  *
  * In device memory (access kind *word*) every access is naturally aligned and at most 4 bytes wide.
  */
-import { copyBytes, copyFromDevice, copyToDevice } from '../memory/copy.js';
+import { copyBytes, copyFromDevice, copyToDevice, zeroShared } from '../memory/copy.js';
 import { ACCESS_WORD, type GuestMemory, type MemoryChunk } from '../memory/guest-memory.js';
 import { invariant } from '../util/errors.js';
 import { u8At, u32At } from '../util/typed.js';
@@ -97,12 +97,9 @@ export class PoolBuffer {
     return this.u8(offset) | (this.u8(offset + 1) << 8);
   }
 
-  /** Fills with zeros, word by word. Start and length are multiples of 4. */
+  /** Fills with zeros. */
   zero(offset = 0, bytes = this.bytes): void {
-    const u32 = this.chunk.u32;
-    const first = (this.at + offset) / 4;
-    const last = first + bytes / 4;
-    for (let i = first; i < last; i++) u32[i] = 0;
+    zeroShared(this.chunk, this.at + offset, bytes);
   }
 
   /** A 32-bit word at a multiple of 4. */

@@ -16,6 +16,7 @@ import {
   VIRTIO_MMIO_STATUS,
 } from '../abi/hvl.js';
 import { LOCK_EX, LOCK_NB } from '../abi/linux.js';
+import { zeroShared } from '../memory/copy.js';
 import { ACCESS_DIRECT, ACCESS_WORD, GuestMemory, type MemoryChunk } from '../memory/guest-memory.js';
 import { O_CREAT, O_RDWR } from '../sys/arch.js';
 import { close, flock, ftruncate, open, punchHole, seekEnd } from '../sys/fd.js';
@@ -140,7 +141,7 @@ function openFilePool(path: string, force: boolean, bytes: number, log: Log): Po
         log.warn(`the pool file ${path} holds the state of a driver that was left behind; it is wiped`);
       }
       // Giving the pages back is faster than writing zeros; not every file system can.
-      if (punchHole(fd, 0, bytes) < 0) zeroByWords(memory);
+      if (punchHole(fd, 0, bytes) < 0) zeroAll(memory);
     }
     return new MappedPool(mapping, ACCESS_DIRECT, fd, -1, made);
   } catch (error) {
@@ -156,7 +157,7 @@ function openDevicePool(path: string, offset: number, bytes: number): Pool {
   const fd = openOrThrow(path, O_RDWR, 'the shared memory device', hint);
   try {
     const mapping = mapOrThrow(path, fd, bytes, offset);
-    zeroByWords(new GuestMemory([{ gpa: 0, hva: mapping.address, bytes }], ACCESS_WORD));
+    zeroAll(new GuestMemory([{ gpa: 0, hva: mapping.address, bytes }], ACCESS_WORD));
     return new MappedPool(mapping, ACCESS_WORD, fd, -1);
   } catch (error) {
     close(fd);
@@ -175,12 +176,8 @@ function looksAlive(pool: MemoryChunk): boolean {
   return false;
 }
 
-/** Aligned 4-byte stores only, so that it works on device memory. */
-function zeroByWords(memory: GuestMemory): void {
-  for (const chunk of memory.chunks) {
-    const words = chunk.u32;
-    for (let i = 0; i < words.length; i++) words[i] = 0;
-  }
+function zeroAll(memory: GuestMemory): void {
+  for (const chunk of memory.chunks) zeroShared(chunk, 0, chunk.bytes);
 }
 
 interface UioWindow {

@@ -167,8 +167,7 @@ class FuzzDevice {
         break;
       case 3:
         queue.enableKicks();
-        queue.hasWork();
-        queue.availMoved();
+        queue.loadAvailIdx();
         break;
       default:
         this.#pop(allowed);

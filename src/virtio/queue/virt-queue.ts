@@ -139,7 +139,7 @@ export class VirtQueue {
   /** Elements published since the last interrupt decision. Not modulo 2^16: a long drain may publish more than that. */
   #unsignalled = 0;
   #usedFlags = 0;
-  /** `avail.idx` when we last looked, in whichever method. */
+  /** `avail.idx` when `pop` or `enableKicks` last looked. */
   #lookedIdx = 0;
 
   /** Use `activateQueue`, which has checked everything. */
@@ -172,27 +172,8 @@ export class VirtQueue {
   }
 
   /**
-   * True if there is something to pop. One load. Stays true while the device leaves chains in the ring (receive buffers
-   * waiting for data), so to poll for the driver's activity use {@link availMoved}.
-   */
-  hasWork(): boolean {
-    return this.#returnedCount !== 0 || Atomics.load(this.#avail16, this.#availIdxAt) !== this.#nextAvail;
-  }
-
-  /**
-   * True if the driver moved `avail.idx` since we last looked at it: here, in `enableKicks`, or in a `pop` that had come
-   * to the end of what was known. One load; for polling.
-   */
-  availMoved(): boolean {
-    const idx = Atomics.load(this.#avail16, this.#availIdxAt);
-    if (idx === this.#lookedIdx) return false;
-    this.#lookedIdx = idx;
-    return true;
-  }
-
-  /**
-   * The driver's `avail.idx` as it is now. For a transport that polls: the index moves when the driver adds buffers,
-   * while {@link hasWork} stays true as long as a device holds buffers back (receive queues).
+   * The driver's `avail.idx` as it is now. For a transport that polls: it moves when the driver adds buffers, whatever
+   * the device has left in the ring (receive buffers waiting for data).
    */
   loadAvailIdx(): number {
     return Atomics.load(this.#avail16, this.#availIdxAt);
@@ -201,15 +182,6 @@ export class VirtQueue {
   /** The same without any ordering, at a seventh of the price: only to find out whether a proper look is worth while. */
   peekAvailIdx(): number {
     return half(this.#avail16, this.#availIdxAt);
-  }
-
-  /** Chains popped or skipped so far that were not yet pushed can be counted with these two (mod 2^16). */
-  get nextAvail(): number {
-    return this.#nextAvail;
-  }
-
-  get nextUsed(): number {
-    return this.#nextUsed;
   }
 
   /**
@@ -314,7 +286,10 @@ export class VirtQueue {
       this.#usedFlags = 0;
       Atomics.store(this.#used16, this.#usedFlagsAt, 0);
     }
-    return this.availMoved();
+    const idx = this.loadAvailIdx();
+    const moved = idx !== this.#lookedIdx;
+    this.#lookedIdx = idx;
+    return moved;
   }
 
   /** The next head of the available ring, not consumed. @returns NO_HEAD, or a structural fault */

@@ -5,6 +5,7 @@ import {
   VIRTQ_USED_ELEM_BYTES,
   VIRTQ_USED_RING_OFF,
 } from '../../../abi/virtio-ring.js';
+import { zeroShared } from '../../../memory/copy.js';
 import { GuestMemory, type RegionRecord } from '../../../memory/guest-memory.js';
 import { ConfigError, invariant } from '../../../util/errors.js';
 import type { QueueConfig } from '../../queue/queue-config.js';
@@ -66,10 +67,7 @@ export function zeroRings(memory: GuestMemory, config: QueueConfig): void {
   zero(memory, layout.used, VIRTQ_USED_RING_OFF + VIRTQ_USED_ELEM_BYTES * size);
 }
 
-/** In aligned 16-bit words, which any memory takes. */
 function zero(memory: GuestMemory, gpa: number, bytes: number): void {
   invariant(memory.translate(gpa, bytes), 'a ring was checked');
-  const words = memory.chunk.u16;
-  const first = memory.offset / 2;
-  for (let i = 0; i < bytes / 2; i++) Atomics.store(words, first + i, 0);
+  zeroShared(memory.chunk, memory.offset, bytes);
 }

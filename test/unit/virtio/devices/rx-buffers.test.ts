@@ -45,12 +45,12 @@ function setUp({ access = ACCESS_DIRECT, entries = 32, staging = 0x1_0000, maxCh
 }
 
 test('RxBuffers: take → all chains held, the queue empty, bytes and first chain known', () => {
-  const { buffers, post, queue } = setUp({});
+  const { buffers, post, queue, chain } = setUp({});
   post([10, 0, 20]);
   post([5]);
   assert.equal(buffers.take(), CHAIN_EMPTY);
   assert.deepEqual([buffers.chains, buffers.bytes, buffers.firstBytes], [2, 35, 30]);
-  assert.equal(queue.hasWork(), false);
+  assert.equal(queue.pop(chain), CHAIN_EMPTY);
   assert.equal(buffers.chainsFor(30), 1);
   assert.equal(buffers.chainsFor(31), 2);
 });
