@@ -86,6 +86,7 @@ export class GuestMemory {
         'regions are whole pages, sorted, and do not overlap',
       );
       end = region.gpa + region.bytes;
+      invariant(Number.isSafeInteger(end), 'addresses stay below 2^53');
       this.#firstChunk.push(chunks.length);
       for (let start = 0; start === 0 || start + CHUNK_STEP < region.bytes; start += CHUNK_STEP) {
         const bytes = Math.min(CHUNK_BYTES, region.bytes - start);
@@ -103,7 +104,7 @@ export class GuestMemory {
   /**
    * Finds a range. On success `chunk`, `chunkIndex` and `offset` describe it until the next call.
    *
-   * @param gpa 0 ... 2^64, exact below 2^53; no region lies above 2^52
+   * @param gpa 0 ... 2^64, exact below 2^53; no region lies above
    * @param bytes 0 ... 2^32 - 1; a range of 0 bytes is fine anywhere inside or at the end of a region
    * @returns true if the whole range lies in one region; a range of more than 1 GiB may be refused in a region of more
    *   than 2 GiB

@@ -12,8 +12,8 @@
  *     }
  *     return finishDrain(queue, status, notifier); // virtio/core/drain.ts: publish, interrupt, kicks, fault
  *
- * Never loop on `enableKicks()`: a driver on another processor can make bad chains available as fast as we refuse them.
- * What is left is reported to the caller, who comes back in the next round.
+ * Never loop on `enableKicks()` without a budget: a driver on another processor can make chains available as fast as we
+ * serve them. What is left is reported to the caller, who comes back in the next round.
  *
  * Ring memory belongs to a hostile driver: every field is read once, the copy is checked, the copy is used. Our own
  * positions (`nextAvail`, `nextUsed`) and the set of heads in flight are private; `used.idx` is never read back. A
@@ -50,7 +50,7 @@ import { availRingBytes, descTableBytes, usedRingBytes } from './ring-layout.js'
 export const CHAIN_OK = 0;
 /** Nothing is available. */
 export const CHAIN_EMPTY = 1;
-/** Structural: `avail.idx` is more than the queue size ahead. */
+/** Structural: `avail.idx` is further ahead than the queue has room, counting what is in flight. */
 export const CHAIN_BAD_AVAIL_IDX = -1;
 /** Structural: a head or `next` index is not below the table size. */
 export const CHAIN_BAD_INDEX = -2;
@@ -79,6 +79,7 @@ const half = u16At;
 const word = u32At;
 const MAX_CHAIN_BYTES = 0xffff_ffff;
 const DESC_WORDS = VIRTQ_DESC_BYTES / 4;
+
 /** Text for a structural fault, for the log. */
 export function chainFaultText(code: number): string {
   switch (code) {

@@ -164,7 +164,7 @@ test('GuestMemory: the same memory twice in one worker → both see the same byt
   assert.equal(two.access, ACCESS_WORD);
 });
 
-test('GuestMemory: no region, unsorted, overlapping, not whole pages, empty → InvariantError', () => {
+test('GuestMemory: no region, unsorted, overlapping, not whole pages, empty, above 2^53 → InvariantError', () => {
   const a = region(0x1000, KIB4);
   const b = region(0x2000, KIB4);
   assert.throws(() => new GuestMemory([]), InvariantError);
@@ -174,4 +174,5 @@ test('GuestMemory: no region, unsorted, overlapping, not whole pages, empty → 
   assert.throws(() => new GuestMemory([{ ...a, hva: a.hva + 8 }]), InvariantError);
   assert.throws(() => new GuestMemory([{ ...a, bytes: 4095 }]), InvariantError);
   assert.throws(() => new GuestMemory([{ ...a, bytes: 0 }]), InvariantError);
+  assert.throws(() => new GuestMemory([{ ...a, gpa: 2 ** 53 }]), InvariantError);
 });
