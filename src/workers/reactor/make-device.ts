@@ -8,8 +8,7 @@ import { GetrandomSource } from '../../backends/random/getrandom.js';
 import { TapBackend } from '../../backends/tap/tap.js';
 import { TerminalBackend } from '../../backends/terminal/terminal.js';
 import type { FileTree } from '../../p9/file-tree.js';
-import { treeFromExport } from '../../p9/js-tree.js';
-import { type RemoteTreeProxy, remoteTreeProxy } from '../../p9/remote-tree.js';
+import type { RemoteTreeProxy } from '../../p9/remote-tree.js';
 import { openFileLimit } from '../../sys/fs.js';
 import { openTap } from '../../sys/tap.js';
 import { windowSize } from '../../sys/tty.js';
@@ -127,9 +126,13 @@ export class DeviceMaker {
           blocking,
           maxNodes: nodesPerShare(this.#around.directories),
         });
-      case 'module':
+      // Rarely used, so loaded only then: every module costs the start most of a millisecond.
+      case 'module': {
+        const { treeFromExport } = await import('../../p9/js-tree.js');
         return treeFromExport(await callExport(spec), `${spec.module}#${spec.export}`, log);
+      }
       case 'remote': {
+        const { remoteTreeProxy } = await import('../../p9/remote-tree.js');
         const proxy = remoteTreeProxy((message) => postToTree(spec.id, message));
         this.#proxies.set(spec.id, proxy);
         return proxy.tree;
