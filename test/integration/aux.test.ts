@@ -161,7 +161,7 @@ test('aux: killed while it runs, and at every step of its start → the next one
     const { signal, stderr } = await pair.startAux(['--script'], { LKVM_AUX_DIE_AT: step });
     assert.equal(signal, 'SIGKILL', `${step}: ${stderr}`);
   }
-  await pair.attached(); // the last one had started the console; only a later "started" is the living one's
+  await pair.settle(); // from now on only the living one starts devices
   pair.startAux();
   await pair.attached();
   await assertWorks(pair);
@@ -174,9 +174,7 @@ test('aux: killed at every step of a static start → the next one works', TIMEO
     const { signal } = await pair.startAux(['--script'], { LKVM_AUX_DIE_AT: step });
     assert.equal(signal, 'SIGKILL', step);
   }
-  // The last one has attached to the console and died before it rang: the PMM finds that at its next scan, and only a
-  // "started" after it can be the living one's.
-  await pair.attached();
+  await pair.settle(); // from now on only the living one starts devices
   pair.startAux();
   await pair.attached();
   await assertWorks(pair);

@@ -1,6 +1,8 @@
 /** A PMM of this process and `lkvm aux` as a child, over a pool and a doorbell of their own. Everything goes with the test. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,6 +40,7 @@ export class AuxPair {
   child: ChildProcess | undefined;
   /** What the PMM said about its devices. */
   readonly events: string[] = [];
+  readonly #peers: boolean[] = [];
   readonly #options: AuxPairOptions;
   readonly #pool: string;
   readonly #doorbell: string;
@@ -63,6 +66,7 @@ export class AuxPair {
   async startPmm(): Promise<Pmm> {
     const pmm = await createPmm(this.#pmmOptions(), { consoleStream: true });
     pmm.on('device', ({ name, event, text }) => this.events.push(`${name} ${event}${text}`));
+    pmm.on('peer', (up) => void this.#peers.push(up));
     const { console } = pmm;
     if (console === undefined) throw new Error('no console');
     this.#console = new ConsoleSession(console);
@@ -97,6 +101,20 @@ export class AuxPair {
     return new Promise((resolve) => {
       child.on('close', (code, signal) => resolve({ code, signal, stderr }));
     });
+  }
+
+  /**
+   * Until the PMM has seen everything that dead children left in the pool: it looks when a peer connects, and tells of
+   * the connection's end only after that.
+   */
+  async settle(): Promise<void> {
+    const before = this.#peers.length;
+    const connection = connect(this.#doorbell);
+    await once(connection, 'connect');
+    connection.resume();
+    while (!this.#peers.slice(before).includes(true)) await sleep(5);
+    connection.destroy();
+    while (this.#peers.at(-1) !== false) await sleep(5);
   }
 
   /** Until the child started last drives the console. What is typed before may go to a dead driver's buffers. */
