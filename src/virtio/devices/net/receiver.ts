@@ -100,7 +100,8 @@ export class Receiver {
     if (buffers.chains === 0) return STARVED;
     this.#backend.watch(true);
     if (!event && !this.#backend.pending) return IDLE;
-    const limit = this.#mergeable ? buffers.bytes : buffers.firstBytes;
+    // Not more than one packet can fill: every buffer named costs time on the way into the kernel.
+    const limit = Math.min(this.#mergeable ? buffers.bytes : buffers.firstBytes, MAX_PACKET_BYTES);
     const n = this.#backend.receive(this.#end.iov, buffers.first, limit);
     if (n <= 0) return IDLE;
     if (n <= limit) {
