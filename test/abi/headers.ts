@@ -72,7 +72,8 @@ function run(command: readonly string[], ...more: string[]): string {
  * Compares every constant of the groups with the toolchain's headers.
  * @returns one line per difference
  */
-export function differences(groups: readonly Group[], abi: ArchAbi, toolchain: Toolchain): string[] {
+export function differences(all: readonly Group[], abi: ArchAbi, toolchain: Toolchain): string[] {
+  const groups = all.filter(({ only }) => only === undefined || only === abi);
   const dir = mkdtempSync(join(tmpdir(), 'lkvm-abi-'));
   try {
     const files = groups.map((group, index) => {

@@ -3,11 +3,13 @@
 // * it is called STRUCT_FIELD_OFF or STRUCT_BYTES and STRUCT is in STRUCTS.
 import * as errno from '#lkvm/abi/errno.js';
 import * as hvl from '#lkvm/abi/hvl.js';
+import * as kvm from '#lkvm/abi/kvm.js';
+import * as kvmX86 from '#lkvm/abi/kvm-x86.js';
 import * as linux from '#lkvm/abi/linux.js';
 import * as tun from '#lkvm/abi/tun.js';
 import * as virtio from '#lkvm/abi/virtio.js';
 import * as ring from '#lkvm/abi/virtio-ring.js';
-import type { ArchAbi } from '#lkvm/sys/arch.js';
+import { ABI_X64, type ArchAbi } from '#lkvm/sys/arch.js';
 
 /** Our prefix of a structure's offsets → the C type and what the C field names begin with. */
 export const STRUCTS: Record<string, readonly [type: string, fieldPrefix: string]> = {
@@ -16,6 +18,53 @@ export const STRUCTS: Record<string, readonly [type: string, fieldPrefix: string
   FLOCK: ['struct flock', 'l_'],
   IFREQ: ['struct ifreq', 'ifr_'],
   IOVEC: ['struct iovec', 'iov_'],
+  KVM_COALESCED: ['struct kvm_coalesced_mmio', ''],
+  KVM_COALESCED_RING: ['struct kvm_coalesced_mmio_ring', ''],
+  KVM_COALESCED_ZONE: ['struct kvm_coalesced_mmio_zone', ''],
+  KVM_CLOCK: ['struct kvm_clock_data', ''],
+  KVM_CPUID: ['struct kvm_cpuid2', ''],
+  KVM_CPUID_ENTRY: ['struct kvm_cpuid_entry2', ''],
+  KVM_DEBUGREGS: ['struct kvm_debugregs', ''],
+  KVM_DIRTY_LOG: ['struct kvm_dirty_log', ''],
+  KVM_DTABLE: ['struct kvm_dtable', ''],
+  KVM_ENABLE_CAP: ['struct kvm_enable_cap', ''],
+  KVM_EVENTS: ['struct kvm_vcpu_events', ''],
+  KVM_FPU: ['struct kvm_fpu', ''],
+  KVM_GUEST_DEBUG: ['struct kvm_guest_debug', ''],
+  KVM_IOEVENTFD: ['struct kvm_ioeventfd', ''],
+  KVM_IRQCHIP: ['struct kvm_irqchip', ''],
+  KVM_IRQFD: ['struct kvm_irqfd', ''],
+  KVM_IRQ_LEVEL: ['struct kvm_irq_level', ''],
+  KVM_LAPIC: ['struct kvm_lapic_state', ''],
+  KVM_MEMORY: ['struct kvm_userspace_memory_region', ''],
+  KVM_MP_STATE: ['struct kvm_mp_state', ''],
+  KVM_MSI: ['struct kvm_msi', ''],
+  KVM_MSR: ['struct kvm_msr_entry', ''],
+  KVM_MSRS: ['struct kvm_msrs', ''],
+  KVM_MSR_LIST: ['struct kvm_msr_list', ''],
+  KVM_PIT_CONFIG: ['struct kvm_pit_config', ''],
+  KVM_PIT_STATE: ['struct kvm_pit_state2', ''],
+  KVM_REGS: ['struct kvm_regs', ''],
+  KVM_REINJECT: ['struct kvm_reinject_control', ''],
+  KVM_ROUTE: ['struct kvm_irq_routing_entry', ''],
+  KVM_ROUTE_IRQCHIP: ['struct kvm_irq_routing_entry', 'u.irqchip.'],
+  KVM_ROUTE_MSI: ['struct kvm_irq_routing_entry', 'u.msi.'],
+  KVM_ROUTING: ['struct kvm_irq_routing', ''],
+  KVM_RUN: ['struct kvm_run', ''],
+  KVM_RUN_EMULATION_FAILURE: ['struct kvm_run', 'emulation_failure.'],
+  KVM_RUN_EOI: ['struct kvm_run', 'eoi.'],
+  KVM_RUN_EX: ['struct kvm_run', 'ex.'],
+  KVM_RUN_FAIL_ENTRY: ['struct kvm_run', 'fail_entry.'],
+  KVM_RUN_HW: ['struct kvm_run', 'hw.'],
+  KVM_RUN_INTERNAL: ['struct kvm_run', 'internal.'],
+  KVM_RUN_IO: ['struct kvm_run', 'io.'],
+  KVM_RUN_MMIO: ['struct kvm_run', 'mmio.'],
+  KVM_RUN_MSR: ['struct kvm_run', 'msr.'],
+  KVM_RUN_SYSTEM_EVENT: ['struct kvm_run', 'system_event.'],
+  KVM_SEGMENT: ['struct kvm_segment', ''],
+  KVM_SREGS: ['struct kvm_sregs', ''],
+  KVM_TRANSLATION: ['struct kvm_translation', ''],
+  KVM_XCRS: ['struct kvm_xcrs', ''],
   MSGHDR: ['struct msghdr', 'msg_'],
   OPEN_HOW: ['struct open_how', ''],
   SIGACTION: ['struct sigaction', 'sa_'],
@@ -85,6 +134,8 @@ export interface Group {
   readonly expressions?: Record<string, string>;
   /** Names that are our own and have no counterpart in C. */
   readonly own?: RegExp;
+  /** Only this architecture's headers know it; undefined: all. */
+  readonly only?: ArchAbi;
 }
 
 export const GROUPS: readonly Group[] = [
@@ -154,6 +205,27 @@ export const GROUPS: readonly Group[] = [
     headers: ['linux/virtio_mmio.h'],
     values: () => ({ ...hvl }),
     own: /^HVLS?_/,
+  },
+  {
+    name: 'abi/kvm.ts',
+    headers: ['linux/kvm.h'],
+    values: () => ({ ...kvm }),
+  },
+  {
+    name: 'abi/kvm-x86.ts',
+    headers: ['linux/kvm.h', 'asm/processor-flags.h'],
+    values: () => ({ ...kvmX86 }),
+    expressions: {
+      CR0_PE: 'X86_CR0_PE',
+      CR0_ET: 'X86_CR0_ET',
+      CR0_NE: 'X86_CR0_NE',
+      CR0_PG: 'X86_CR0_PG',
+      CR4_PAE: 'X86_CR4_PAE',
+      RFLAGS_ONE: 'X86_EFLAGS_FIXED',
+      RFLAGS_IF: 'X86_EFLAGS_IF',
+    },
+    own: /^EFER_/, // the headers of user space do not have them
+    only: ABI_X64,
   },
   {
     name: 'sys/arch.ts',
