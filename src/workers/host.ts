@@ -48,6 +48,8 @@ export interface ThreadOptions {
    * What the thread sleeps in: `fd` for epoll (it watches `wakeFd`), `word` for `Atomics.wait` on CONTROL_WAKE.
    */
   readonly wake: 'fd' | 'word';
+  /** Called with each wake-up: gets the thread out of a system call that `wake` does not end. Runs in the exit hook, too. */
+  readonly kick?: () => void;
   /** A control block made earlier because others need it too; none = the thread gets its own. */
   readonly control?: SharedArrayBuffer;
   readonly owner: ThreadOwner;
@@ -65,6 +67,7 @@ export class WorkerThread {
   readonly ended: Promise<ThreadEnd>;
   readonly #worker: Worker;
   readonly #wakeFd: number;
+  readonly #kick: (() => void) | undefined;
   #exited = false;
 
   constructor(options: ThreadOptions) {
@@ -73,6 +76,7 @@ export class WorkerThread {
     this.name = name;
     this.control = new Int32Array(shared);
     this.#wakeFd = wake === 'fd' ? eventfd() : -1;
+    this.#kick = options.kick;
     const init: ThreadInit = { control: shared, wakeFd: this.#wakeFd, data };
     this.#worker = new Worker(entry, {
       name,
@@ -122,6 +126,7 @@ export class WorkerThread {
     if (this.#exited) return; // the fd is closed, and its number may be another file by now
     wakeByWord(this.control);
     if (this.#wakeFd >= 0) eventfdSignal(this.#wakeFd);
+    this.#kick?.();
   }
 
   /** Asks the thread to stop without waiting for it. */

@@ -65,6 +65,9 @@ export interface Rig {
   readonly u8: Uint8Array;
   /** Copies a program to an address, {@link CODE} unless told otherwise. */
   load(code: Uint8Array, at?: number): void;
+  /** Something to undo before the VM and its memory go; last added first. */
+  onClose(action: () => unknown): void;
+  close(): Promise<void>;
 }
 
 /** Makes a VM that is closed after the test. @param irqchip with interrupt controllers, timer and a PC's wiring */
@@ -75,7 +78,7 @@ export function makeVm(t: TestContext, irqchip = false): Rig {
 }
 
 /** As {@link makeVm}, closed by the caller. */
-export function openVm(irqchip = false): Rig & { close(): void } {
+export function openVm(irqchip = false): Rig {
   const kvm = new Kvm();
   const vm = kvm.createVm();
   kvm.close();
@@ -91,23 +94,26 @@ export function openVm(irqchip = false): Rig & { close(): void } {
   vm.setMemorySlot({ slot: 0, gpa: 0, bytes: RAM_BYTES, hva: ram.address });
   const memory = new GuestMemory([{ gpa: 0, hva: ram.address, bytes: RAM_BYTES }]);
   const u8 = memory.chunk.u8;
+  const actions: (() => unknown)[] = [];
   return {
     vm,
     ram,
     memory,
     u8,
     load: (code, at = CODE) => u8.set(code, at),
-    close: () => {
+    onClose: (action) => actions.push(action),
+    close: async () => {
+      for (const action of actions.reverse()) await action();
       vm.close();
       unmap(ram);
     },
   };
 }
 
-/** Makes a vCPU that is closed after the test. */
-export function makeVcpu(t: TestContext, rig: Rig, index = 0): Vcpu {
+/** Makes a vCPU that is closed before its VM. */
+export function makeVcpu(rig: Rig, index = 0): Vcpu {
   const vcpu = rig.vm.createVcpu(index);
-  t.after(() => vcpu.close());
+  rig.onClose(() => vcpu.close());
   return vcpu;
 }
 

@@ -39,7 +39,7 @@ test('Vcpu: OUT, IN and HLT in real mode → exits with port, width and data; wh
   skip,
 }, (t) => {
   const rig = makeVm(t);
-  const vcpu = makeVcpu(t, rig);
+  const vcpu = makeVcpu(rig);
   rig.load(new Asm(16).mov(DX, 0x3f8).movAl(0x41).outDx().inAl(0x60).outAl(0x61).hlt().code());
   realMode(vcpu);
   const { run } = vcpu;
@@ -61,7 +61,7 @@ test('Vcpu: OUT, IN and HLT in real mode → exits with port, width and data; wh
 
 test('Vcpu: REP OUTSB → all its bytes arrive in order', { skip }, (t) => {
   const rig = makeVm(t);
-  const vcpu = makeVcpu(t, rig);
+  const vcpu = makeVcpu(rig);
   const text = 'string instructions';
   rig.load(Buffer.from(text), 0x2000);
   // mov si, 0x2000; rep outsb
@@ -79,7 +79,7 @@ test('Vcpu: MMIO in protected mode → exits with address, width and data; a rea
   skip,
 }, (t) => {
   const rig = makeVm(t);
-  const vcpu = makeVcpu(t, rig);
+  const vcpu = makeVcpu(rig);
   // mov [DEVICE], eax; mov al, [DEVICE]
   rig.load(
     new Asm(32).mov(AX, 0x1234_5678).db(0xa3, 0x00, 0x00, 0x20, 0x00).loadAl(DEVICE).outAl(0x80).hlt().code(),
@@ -99,7 +99,7 @@ test('Vcpu: MMIO in protected mode → exits with address, width and data; a rea
 
 test('Vcpu: 64-bit registers and an 8-byte MMIO write in long mode → exact', { skip }, (t) => {
   const rig = makeVm(t);
-  const vcpu = makeVcpu(t, rig);
+  const vcpu = makeVcpu(rig);
   rig.load(
     new Asm(64)
       .db(0x48, 0xbb, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01) // mov rbx, 0x0123456789abcdef
@@ -123,7 +123,7 @@ test('Vcpu: 64-bit registers and an 8-byte MMIO write in long mode → exact', {
 
 test('Vcpu: an exception without an interrupt table → KVM_EXIT_SHUTDOWN (triple fault)', { skip }, (t) => {
   const rig = makeVm(t);
-  const vcpu = makeVcpu(t, rig);
+  const vcpu = makeVcpu(rig);
   rig.load(new Asm(32).db(0x0f, 0x0b).hlt().code()); // ud2
   protectedMode(vcpu);
   const sregs = vcpu.sregs.load();
@@ -134,7 +134,7 @@ test('Vcpu: an exception without an interrupt table → KVM_EXIT_SHUTDOWN (tripl
 
 test('Vcpu: a loop of port and MMIO writes → every value, in order', { skip }, (t) => {
   const rig = makeVm(t);
-  const vcpu = makeVcpu(t, rig);
+  const vcpu = makeVcpu(rig);
   rig.load(
     new Asm(32)
       .movAl(0)

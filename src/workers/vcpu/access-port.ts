@@ -1,0 +1,21 @@
+/**
+ * What a guest's port or memory access becomes. The same interface has three implementations: the vCPU's own (answers what
+ * it can), the one that forwards to the device thread, and the device thread's.
+ *
+ * Hot path: no exception, no allocation. Values and addresses come from the guest: anything is possible, nothing is an
+ * error. An access wider than 4 bytes arrives as several, low address first; an unusual width (3, 5, ...) likewise as 4, 2
+ * and 1.
+ */
+export interface AccessPort {
+  /** @param port 0 ... 65535 @param bytes 1, 2 or 4 @param value unsigned, below 2^(8 x bytes) */
+  pioWrite(port: number, bytes: number, value: number): void;
+  /** @returns the value; bits above `bytes` are ignored. A port nobody claims reads all ones: {@link ALL_ONES} */
+  pioRead(port: number, bytes: number): number;
+  /** @param gpa guest-physical, below 2^52 @param bytes 1, 2 or 4 @param value as {@link pioWrite} */
+  mmioWrite(gpa: number, bytes: number, value: number): void;
+  /** As {@link pioRead}. */
+  mmioRead(gpa: number, bytes: number): number;
+}
+
+/** What reads as nothing. */
+export const ALL_ONES = 0xffff_ffff;

@@ -1,0 +1,50 @@
+/**
+ * The worker's end of a vCPU. A machine's worker module calls {@link runVcpu} once, with a function that makes its access
+ * port; `forward-entry.ts` is the one that forwards everything.
+ *
+ * Thread: vCPU.
+ */
+import { dumpVcpu } from '../../kvm/dump.js';
+import { describeExit } from '../../kvm/exit-text.js';
+import { Vcpu } from '../../kvm/vcpu.js';
+import { GuestMemory } from '../../memory/guest-memory.js';
+import type { ControlBlock } from '../control-block.js';
+import { runThread } from '../entry.js';
+import type { AccessPort } from './access-port.js';
+import type { VcpuInit, VcpuMessage } from './messages.js';
+import { VCPU_CRASHED, VCPU_FAILED, VCPU_TRIPLE_FAULT } from './outcome.js';
+import { VcpuRunLoop } from './run-loop.js';
+
+/** What a port is made from. */
+export interface VcpuSurroundings<T> {
+  /** `VcpuThreadOptions.port` */
+  readonly data: T;
+  readonly vcpu: Vcpu;
+  readonly control: ControlBlock;
+  readonly memory: GuestMemory;
+}
+
+/** Runs this thread's vCPU to its end, and tells main. */
+export function runVcpu<T>(makePort: (surroundings: VcpuSurroundings<T>) => AccessPort): Promise<void> {
+  return runThread<VcpuInit>((context) => {
+    const { data, control } = context;
+    const vcpu = new Vcpu(data.vcpu);
+    const memory = new GuestMemory(data.memory);
+    const send = (message: VcpuMessage): void => context.post(message);
+    const port = makePort({ data: data.port as T, vcpu, control, memory });
+    const loop = new VcpuRunLoop(vcpu, control, port, (pause) => send({ kind: 'paused', pause }));
+    const outcome = loop.run();
+    send({ kind: 'ended', outcome, text: endText(outcome, loop.lastResult, vcpu, memory) });
+  });
+}
+
+function endText(outcome: number, result: number, vcpu: Vcpu, memory: GuestMemory): string {
+  switch (outcome) {
+    case VCPU_TRIPLE_FAULT:
+    case VCPU_FAILED:
+    case VCPU_CRASHED:
+      return `vCPU ${vcpu.index}: ${describeExit(vcpu.run, result)}\n${dumpVcpu(vcpu, memory)}`;
+    default:
+      return '';
+  }
+}
