@@ -399,11 +399,16 @@ export const SET_TSC_KHZ = define('vcpu', 'KVM_SET_TSC_KHZ', x.KVM_SET_TSC_KHZ, 
  * @param argument an integer, or the address of a structure in memory that stays mapped during the call
  * @returns the result, >= 0, or -errno
  */
-export function call<L extends Level>(fd: KvmFd<L>, command: Ioctl<L>, argument = 0): number {
+export function call<L extends Level>(fd: KvmFd<L>, command: Ioctl<NoInfer<L>>, argument = 0): number {
   return ioctl(fd, command.request, argument);
 }
 
 /** As {@link call}, for set-up. Errors: SysError with the ioctl's name. @param what the object, for the message */
-export function mustCall<L extends Level>(fd: KvmFd<L>, command: Ioctl<L>, argument = 0, what = ''): number {
+export function mustCall<L extends Level>(
+  fd: KvmFd<L>,
+  command: Ioctl<NoInfer<L>>,
+  argument = 0,
+  what = '',
+): number {
   return must(call(fd, command, argument), command.name, what);
 }

@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { close, ioctl } from '#lkvm/sys/fd.js';
 import { NativeBuffer } from '#lkvm/sys/map.js';
 import { openPty, type Pty } from '#lkvm/sys/tty.js';
+import { skipWithoutKvm } from '../support/kvm-rig.js';
 import { hasEnded } from '../support/processes.js';
 import { projectRoot } from '../support/project.js';
 import { tempDir } from '../support/temp.js';
@@ -167,4 +168,55 @@ test('shutdown: the terminal is closed → 0', async (t) => {
   const { code, signal } = await child.end;
   assert.deepEqual({ code, signal }, { code: 0, signal: null });
   assert.ok(await hasEnded(child.process.pid ?? 0));
+});
+
+const skip = skipWithoutKvm();
+
+for (const [behaviour, how] of [
+  ['vcpu-spin', 'a vCPU whose guest spins'],
+  ['vcpu-halt', 'a vCPU whose guest has halted'],
+] as const) {
+  for (const [ending, code] of [
+    ['exit', 3],
+    ['throw', 1],
+    ['reject', 1],
+    ['loop-end', 0],
+    ['stop', 0],
+    ['exit-at-once', 4],
+  ] as const) {
+    test(`shutdown: ${ending} with ${how} → ${code}`, { skip }, async (t) => {
+      await assertEnd(start(t, ending, behaviour), code);
+    });
+  }
+
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    test(`shutdown: ${signal} with ${how} → 0`, { skip }, async (t) => {
+      const child = start(t, 'signal', behaviour);
+      await child.ready;
+      child.process.kill(signal);
+      await assertEnd(child, 0);
+    });
+  }
+
+  test(`shutdown: SIGINT twice with ${how} → 0`, { skip }, async (t) => {
+    const child = start(t, 'signal', behaviour);
+    await child.ready;
+    child.process.kill('SIGINT');
+    const again = setInterval(() => child.process.kill('SIGINT'), 100);
+    await assertEnd(child, 0).finally(() => clearInterval(again));
+  });
+
+  test(`shutdown: the terminal is closed with ${how} → 0`, { skip }, async (t) => {
+    const child = start(t, 'signal', behaviour);
+    await child.ready;
+    child.hangUp();
+    const { code, signal } = await child.end;
+    assert.deepEqual({ code, signal }, { code: 0, signal: null });
+    assert.ok(await hasEnded(child.process.pid ?? 0));
+  });
+}
+
+test('shutdown: throw in the worker of a vCPU → 1, main gets the error', { skip }, async (t) => {
+  const { err } = await assertEnd(start(t, 'worker-throw', 'vcpu-throw'), 1);
+  assert.match(err, /^Error: thrown in the worker/);
 });

@@ -93,6 +93,36 @@ export class Asm {
     return this.db(0xa0).#word(address);
   }
 
+  /** mov al, value; out port, al */
+  outByte(port: number, value: number): this {
+    return this.movAl(value).outAl(port);
+  }
+
+  /** inc byte [address] (16 or 32-bit address). Not in long mode. */
+  incByte(address: number): this {
+    return this.db(0xfe, this.#mode === 16 ? 0x06 : 0x05).#word(address);
+  }
+
+  /** mov dword [address], value. Protected mode. */
+  storeDword(address: number, value: number): this {
+    return this.db(0xc7, 0x05).#word(address).#word(value);
+  }
+
+  /** mov word [address], value. Real mode. */
+  storeWord(address: number, value: number): this {
+    return this.db(0xc7, 0x06).#word(address).#word(value);
+  }
+
+  /** push ax / eax */
+  pushAx(): this {
+    return this.db(0x50);
+  }
+
+  /** pop ax / eax */
+  popAx(): this {
+    return this.db(0x58);
+  }
+
   hlt(): this {
     return this.db(0xf4);
   }

@@ -18,13 +18,15 @@ import {
   KVM_SREGS_DS_OFF,
   KVM_SREGS_EFER_OFF,
   KVM_SREGS_ES_OFF,
+  KVM_SREGS_GDT_OFF,
+  KVM_SREGS_IDT_OFF,
   KVM_SREGS_SS_OFF,
   RFLAGS_ONE,
 } from '#lkvm/abi/kvm-x86.js';
 import { REQUIRED_CAPABILITIES } from '#lkvm/kvm/capabilities.js';
 import { GsiRouting } from '#lkvm/kvm/gsi-routing.js';
 import { Kvm } from '#lkvm/kvm/kvm.js';
-import { readSegment, type Segment, writeSegment } from '#lkvm/kvm/segments.js';
+import { readSegment, type Segment, writeSegment, writeTable } from '#lkvm/kvm/segments.js';
 import type { Vcpu } from '#lkvm/kvm/vcpu.js';
 import type { Vm } from '#lkvm/kvm/vm.js';
 import { GuestMemory } from '#lkvm/memory/guest-memory.js';
@@ -65,6 +67,8 @@ export interface Rig {
   readonly u8: Uint8Array;
   /** Copies a program to an address, {@link CODE} unless told otherwise. */
   load(code: Uint8Array, at?: number): void;
+  /** What vCPUs have died of. */
+  readonly failures: string[];
   /** Something to undo before the VM and its memory go; last added first. */
   onClose(action: () => unknown): void;
   close(): Promise<void>;
@@ -101,6 +105,7 @@ export function openVm(irqchip = false): Rig {
     memory,
     u8,
     load: (code, at = CODE) => u8.set(code, at),
+    failures: [],
     onClose: (action) => actions.push(action),
     close: async () => {
       for (const action of actions.reverse()) await action();
@@ -181,4 +186,25 @@ export function longMode(vcpu: Vcpu, rig: Rig, rip = CODE): void {
   sregs.setNumber(KVM_SREGS_EFER_OFF, EFER_LME | EFER_LMA);
   sregs.store();
   start(vcpu, rip);
+}
+
+const GDT = 0x2800;
+const IDT = 0x3000;
+
+/** Tables for interrupts in {@link protectedMode}: a flat GDT, and an IDT with room for 256 gates. Call after it. */
+export function interruptTables(vcpu: Vcpu, rig: Rig, handlers: Readonly<Record<number, number>>): void {
+  const view = new DataView(rig.u8.buffer);
+  // null, flat 32-bit code, flat data
+  [0n, 0x00cf_9b00_0000_ffffn, 0x00cf_9300_0000_ffffn].forEach((descriptor, i) => {
+    view.setBigUint64(GDT + i * 8, descriptor, true);
+  });
+  for (const [vector, handler] of Object.entries(handlers)) {
+    const gate = IDT + Number(vector) * 8;
+    view.setUint32(gate, 0x8_0000 | (handler & 0xffff), true); // selector 8
+    view.setUint32(gate + 4, ((handler & 0xffff_0000) | 0x8e00) >>> 0, true); // present, 32-bit interrupt gate
+  }
+  const sregs = vcpu.sregs.load();
+  writeTable(sregs.view, KVM_SREGS_GDT_OFF, GDT, 23);
+  writeTable(sregs.view, KVM_SREGS_IDT_OFF, IDT, 0x7ff);
+  sregs.store();
 }

@@ -5,9 +5,10 @@ import { pipe } from '#lkvm/sys/fd.js';
 import { must } from '#lkvm/sys/libc.js';
 import { isTerminal, RawMode } from '#lkvm/sys/tty.js';
 import { shutdownGuard } from '#lkvm/workers/guard.js';
-import { WorkerThread } from '#lkvm/workers/host.js';
+import { type ThreadOwner, WorkerThread } from '#lkvm/workers/host.js';
 import { IoService } from '#lkvm/workers/io/service.js';
 import { onTerminationSignal } from '#lkvm/workers/signals.js';
+import { startVcpu } from './vcpu.js';
 import type { WorkerSpec } from './worker.js';
 
 const [ending = '', behaviour = 'obedient', file] = process.argv.slice(2);
@@ -28,25 +29,28 @@ const data: WorkerSpec = {
   file: file === undefined ? -1 : openSync(file, 'w'),
   io: io.init,
 };
-const thread = new WorkerThread({
-  name: 'test',
-  entry: new URL('./worker.js', import.meta.url),
-  data,
-  wake: 'fd',
-  owner: {
-    onMessage: () => {
-      console.log('ready');
-      end();
-    },
-    onEnd: ({ error }) => {
-      void io.stop();
-      if (error === undefined) return;
-      console.error(error.message);
-      process.exitCode = error.exitCode;
-    },
+const owner: ThreadOwner = {
+  onMessage: () => {
+    console.log('ready');
+    end();
   },
-  guard: shutdownGuard,
-});
+  onEnd: ({ error }) => {
+    void io.stop();
+    if (error === undefined) return;
+    console.error(error.message);
+    process.exitCode = error.exitCode;
+  },
+};
+const thread = behaviour.startsWith('vcpu-')
+  ? startVcpu(behaviour, owner)
+  : new WorkerThread({
+      name: 'test',
+      entry: new URL('./worker.js', import.meta.url),
+      data,
+      wake: 'fd',
+      owner,
+      guard: shutdownGuard,
+    });
 
 if (ending === 'signal') onTerminationSignal(() => thread.requestStop());
 // Before the worker runs: it must not go to sleep after the exit hook has looked at it.
