@@ -2,25 +2,20 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Vcpu } from '#lkvm/kvm/vcpu.js';
 import { Reactor } from '#lkvm/reactor/reactor.js';
-import { eventfd } from '#lkvm/sys/eventfd.js';
-import { close } from '#lkvm/sys/fd.js';
 import { ShutdownGuard } from '#lkvm/workers/guard.js';
 import { type AccessPort, ALL_ONES } from '#lkvm/workers/vcpu/access-port.js';
-import type { CommandChannel } from '#lkvm/workers/vcpu/command-client.js';
-import { createCommandRing } from '#lkvm/workers/vcpu/command-ring.js';
+import { type CommandChannel, closeChannel, createChannel } from '#lkvm/workers/vcpu/channel.js';
 import { CommandServer } from '#lkvm/workers/vcpu/command-server.js';
 import { type VcpuEnd, VcpuThread } from '#lkvm/workers/vcpu/thread.js';
-import { createVcpuControl } from '#lkvm/workers/vcpu/words.js';
 import type { Rig } from './kvm-rig.js';
 
 const guard = new ShutdownGuard();
 
 /** A ring for some vCPUs, with nobody at its other end. */
 export function makeChannel(rig: Rig, vcpus = 1, spinTurns = 0): CommandChannel {
-  const doorbellFd = eventfd();
-  rig.onClose(() => close(doorbellFd));
-  const controls = Array.from({ length: vcpus }, createVcpuControl);
-  return { ring: createCommandRing(), doorbellFd, controls, spinTurns };
+  const channel = createChannel(vcpus);
+  rig.onClose(() => closeChannel(channel));
+  return { ...channel, spinTurns };
 }
 
 export interface RunningVcpu {

@@ -7,6 +7,7 @@
 import { eventfdSignal } from '../../sys/eventfd.js';
 import { CONTROL_WAKE, type ControlBlock, stopRequested } from '../control-block.js';
 import { type AccessPort, ALL_ONES } from './access-port.js';
+import type { CommandChannel } from './channel.js';
 import {
   CommandProducer,
   commandWord,
@@ -16,17 +17,6 @@ import {
   OP_PIO_WRITE,
 } from './command-ring.js';
 import { VCPU_ANSWER, VCPU_ANSWERED } from './words.js';
-
-/** The connection as plain data: made by main, part of the `data` of vCPUs and device thread. */
-export interface CommandChannel {
-  readonly ring: SharedArrayBuffer;
-  /** An eventfd that wakes the device thread. Closed by main. */
-  readonly doorbellFd: number;
-  /** Control block of each vCPU, by its number. */
-  readonly controls: readonly SharedArrayBuffer[];
-  /** Looks at the answer word before a vCPU sleeps; 0 where only one CPU is usable and looking would delay the answer. */
-  readonly spinTurns: number;
-}
 
 /** While a ring is full, the stop word is looked at this often, in milliseconds. */
 const FULL_WAIT_MS = 20;

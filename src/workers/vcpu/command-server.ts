@@ -9,7 +9,7 @@ import type { EventLoop, FdHandler, Watch } from '../../util/ports.js';
 import { at } from '../../util/typed.js';
 import { type ControlBlock, wakeByWord } from '../control-block.js';
 import type { AccessPort } from './access-port.js';
-import type { CommandChannel } from './command-client.js';
+import type { CommandChannel } from './channel.js';
 import { CommandConsumer, OP_MMIO_READ, OP_MMIO_WRITE, OP_PIO_READ, OP_PIO_WRITE } from './command-ring.js';
 import { VCPU_ANSWER, VCPU_ANSWERED } from './words.js';
 
