@@ -14,7 +14,7 @@ test('ioctls: direction and size of every entry → what its number encodes', ()
     assert.equal((request >>> 16) & 0x3fff, bytes, `${name}: size`);
     assert.equal((request >>> 8) & 0xff, 0xae, `${name}: type`);
   }
-  assert.ok(all.length > 50);
+  assert.ok(all.length >= 40);
 });
 
 test('ioctls: within a level → no number twice', () => {
