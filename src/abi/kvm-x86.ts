@@ -206,3 +206,6 @@ export const EFER_LMA = 0x400;
 /** The bit that always reads 1. */
 export const RFLAGS_ONE = 0x2;
 export const RFLAGS_IF = 0x200;
+/** Where a processor begins after a reset: code segment base and instruction pointer. Intel SDM volume 3, section 9.1.4. */
+export const RESET_CS_BASE = 0xffff_0000;
+export const RESET_RIP = 0xfff0;

@@ -18,6 +18,8 @@ import {
   KVM_SREGS_IDT_OFF,
   KVM_SREGS_SS_OFF,
   KVM_SREGS_TR_OFF,
+  RESET_CS_BASE,
+  RESET_RIP,
 } from '../abi/kvm-x86.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
 import { getU64 } from '../util/u64.js';
@@ -98,6 +100,15 @@ function byteAt(vcpu: Vcpu, memory: GuestMemory, linear: number): number {
   const gpa = vcpu.translate(linear);
   if (gpa < 0 || !memory.translate(gpa, 1)) return -1;
   return memory.chunk.u8[memory.offset] ?? -1;
+}
+
+/**
+ * Whether a vCPU is as after a reset. KVM on AMD resets a processor that has triple-faulted before it exits, so that
+ * what led there cannot be read any more. Errors: SysError.
+ */
+export function isAtReset(vcpu: Vcpu): boolean {
+  const cs = readSegment(vcpu.sregs.load().view, KVM_SREGS_CS_OFF);
+  return cs.base === RESET_CS_BASE && vcpu.regs.load().number(KVM_REGS_RIP_OFF) === RESET_RIP;
 }
 
 /**

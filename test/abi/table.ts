@@ -224,7 +224,7 @@ export const GROUPS: readonly Group[] = [
       RFLAGS_ONE: 'X86_EFLAGS_FIXED',
       RFLAGS_IF: 'X86_EFLAGS_IF',
     },
-    own: /^EFER_/, // the headers of user space do not have them
+    own: /^(EFER|RESET)_/, // the headers of user space do not have them
     only: ABI_X64,
   },
   {

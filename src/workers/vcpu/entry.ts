@@ -4,7 +4,7 @@
  *
  * Thread: vCPU.
  */
-import { dumpVcpu } from '../../kvm/dump.js';
+import { dumpVcpu, isAtReset } from '../../kvm/dump.js';
 import { describeExit } from '../../kvm/exit-text.js';
 import { Vcpu } from '../../kvm/vcpu.js';
 import { GuestMemory } from '../../memory/guest-memory.js';
@@ -42,8 +42,11 @@ function endText(outcome: number, result: number, vcpu: Vcpu, memory: GuestMemor
   switch (outcome) {
     case VCPU_TRIPLE_FAULT:
     case VCPU_FAILED:
-    case VCPU_CRASHED:
-      return `vCPU ${vcpu.index}: ${describeExit(vcpu.run, result)}\n${dumpVcpu(vcpu, memory)}`;
+    case VCPU_CRASHED: {
+      const reset = outcome === VCPU_TRIPLE_FAULT && isAtReset(vcpu);
+      const note = reset ? '; KVM has reset the processor, these are not the registers of the fault' : '';
+      return `vCPU ${vcpu.index}: ${describeExit(vcpu.run, result)}${note}\n${dumpVcpu(vcpu, memory)}`;
+    }
     default:
       return '';
   }

@@ -11,6 +11,7 @@ import {
   KVM_EXIT_SHUTDOWN,
 } from '#lkvm/abi/kvm.js';
 import { KVM_REGS_RAX_OFF, KVM_REGS_RBX_OFF, KVM_SREGS_IDT_OFF } from '#lkvm/abi/kvm-x86.js';
+import { dumpVcpu } from '#lkvm/kvm/dump.js';
 import { MMIO_DATA_OFF } from '#lkvm/kvm/kvm-run.js';
 import { writeTable } from '#lkvm/kvm/segments.js';
 import type { Vcpu } from '#lkvm/kvm/vcpu.js';
@@ -156,4 +157,22 @@ test('Vcpu: a loop of port and MMIO writes → every value, in order', { skip },
     assert.equal(run.u8[MMIO_DATA_OFF], i);
   }
   exit(vcpu, KVM_EXIT_HLT);
+});
+
+test('dumpVcpu: a vCPU that has halted → registers, segments, and 64 bytes of code around the instruction pointer', {
+  skip,
+}, (t) => {
+  const rig = makeVm(t);
+  const vcpu = makeVcpu(rig);
+  rig.load(new Asm(32).mov(AX, 0x1234_5678).hlt().db(0x0f, 0x0b).code());
+  protectedMode(vcpu);
+  exit(vcpu, KVM_EXIT_HLT);
+  const text = dumpVcpu(vcpu, rig.memory);
+  assert.match(text, /^vCPU 0:\n rip: 0000000000001006/);
+  assert.match(text, /rax: 0000000012345678/);
+  assert.match(text, /cs: 0008 {2}base 0000000000000000 {2}limit ffffffff {2}type b/);
+  assert.match(text, /cr0: 31 /);
+  const code = text.split('\n').find((line) => line.startsWith(' code: ')) ?? '';
+  assert.equal(code.trim().split(' ').length - 1, 64);
+  assert.match(code, / 00 b8 78 56 34 12 f4 <0f> 0b 00/);
 });
