@@ -86,10 +86,11 @@ test('Vcpu: CPUID set → the guest table; MSRs, FPU, local APIC and MP state se
   leaf.ebx = 0x0500_0000;
   vcpu.setCpuid(table);
   assert.equal((vcpu.cpuid().find(1)?.ebx ?? 0) >>> 24, 5);
-  const SYSENTER_EIP = 0x176;
-  vcpu.msrs.set([[SYSENTER_EIP, 0xffff_8000_1234_5678n]]);
-  assert.deepEqual(vcpu.msrs.get([SYSENTER_EIP]), [0xffff_8000_1234_5678n]);
-  assert.throws(() => vcpu.msrs.get([SYSENTER_EIP, 0x4b56_4dff]), /KVM does not read MSR 0x4b564dff/);
+  // Not a SYSENTER register: AMD has only 32 bits of those.
+  const LSTAR = 0xc000_0082;
+  vcpu.msrs.set([[LSTAR, 0xffff_8000_1234_5678n]]);
+  assert.deepEqual(vcpu.msrs.get([LSTAR]), [0xffff_8000_1234_5678n]);
+  assert.throws(() => vcpu.msrs.get([LSTAR, 0x4b56_4dff]), /KVM does not read MSR 0x4b564dff/);
   vcpu.fpu.load().view.setUint16(128, 0x37f, true); // fcw
   vcpu.fpu.store();
   assert.equal(vcpu.fpu.load().view.getUint16(128, true), 0x37f);
