@@ -2,12 +2,21 @@
  * The sub-commands. Only names and summaries are here: a command's file is loaded when it is used, so that starting
  * one does not pay for the others.
  */
+import type { WarmReactor } from '../pmm/warm-reactor.js';
 import type { CommandSummary } from './help-text.js';
 import type { CommandSpec } from './option-table.js';
 
 /** A sub-command before it is loaded. */
 export interface CommandEntry extends CommandSummary {
   load(): Promise<{ readonly command: CommandSpec }>;
+  /** Starts what takes long and will be needed, before the words are even read. @param args behind the command */
+  early?(args: readonly string[]): Promise<WarmReactor | undefined>;
+}
+
+async function warmReactor(args: readonly string[]): Promise<WarmReactor | undefined> {
+  if (args.some((word) => word.startsWith('--help') || word === '-h')) return undefined;
+  const { WarmReactor } = await import('../pmm/warm-reactor.js');
+  return new WarmReactor();
 }
 
 /** In the order in which help lists them. */
@@ -16,11 +25,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'run',
     summary: 'Start a machine (in this release: a PMM, with --rsld --pmm)',
     load: () => import('./run.js'),
+    early: async (args) => (args.includes('--pmm') ? await warmReactor(args) : undefined),
   },
   {
     name: 'pmm',
     summary: 'Serve virtio devices over shared memory, without a hypervisor',
     load: () => import('./pmm.js'),
+    early: warmReactor,
   },
   {
     name: 'aux',
@@ -31,6 +42,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'demo',
     summary: 'Both sides on this machine: a PMM, and a shell that uses its devices',
     load: () => import('./demo.js'),
+    early: warmReactor,
   },
   {
     name: 'layout',

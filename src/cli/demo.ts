@@ -1,4 +1,5 @@
 /** `lkvm demo`: both sides on one machine, without a board, without root. */
+import type { WarmReactor } from '../pmm/warm-reactor.js';
 import { ConfigError } from '../util/errors.js';
 import { splitCommands } from './demo/script-session.js';
 import { stderrLog } from './messages.js';
@@ -74,12 +75,15 @@ export const command: CommandSpec = {
     },
   ],
   maxWords: 0,
-  async run(options: ParsedOptions): Promise<number> {
+  async run(options: ParsedOptions, reactor?: WarmReactor): Promise<number> {
     const { resolve } = await import('node:path');
     const { share, shareWritable } = parseShare(options.value('share') ?? '.');
     const commands = await commandsOf(options);
     const { runDemo } = await import('./demo/run-demo.js');
     const log = stderrLog(options.has('verbose') ? 'info' : 'warning');
-    return await runDemo({ share: resolve(share), shareWritable, commands, json: options.has('json') }, log);
+    return await runDemo(
+      { share: resolve(share), shareWritable, commands, json: options.has('json'), reactor },
+      log,
+    );
   },
 };

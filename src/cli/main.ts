@@ -34,11 +34,12 @@ async function main(args: readonly string[]): Promise<number> {
     print(generalHelp(COMMANDS));
     return EXIT_UNKNOWN_COMMAND;
   }
+  const reactor = await entry.early?.(rest);
   const { command } = await entry.load();
   const options = parse(command, rest);
   if (options.has('help') || options.has('help-all'))
     return printCommandHelp(command, options.has('help-all'));
-  return await command.run(options);
+  return await command.run(options, reactor);
 }
 
 /** One line; with `--loglevel debug` or LKVM_DEBUG also where it came from. @returns the exit code */

@@ -1,4 +1,5 @@
 /** What a sub-command is made of: plain tables that drive parsing, help text and the manual alike. */
+import type { WarmReactor } from '../pmm/warm-reactor.js';
 import type { ParsedOptions } from './parse-options.js';
 
 /** One option. */
@@ -45,9 +46,10 @@ export interface CommandSpec {
   readonly maxWords: number;
   /**
    * Does the work. Throws an LkvmError for everything that goes wrong.
+   * @param reactor started beforehand, for commands that need one
    * @returns the exit code
    */
-  run(options: ParsedOptions): Promise<number> | number;
+  run(options: ParsedOptions, reactor?: WarmReactor): Promise<number> | number;
 }
 
 /** Options every command has. */

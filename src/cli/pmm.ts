@@ -1,4 +1,5 @@
 /** `lkvm pmm`: the short form of `lkvm run --rsld --pmm --transport mmio`. */
+import type { WarmReactor } from '../pmm/warm-reactor.js';
 import type { CommandSpec } from './option-table.js';
 import type { ParsedOptions } from './parse-options.js';
 import { PMM_GROUPS } from './pmm-options.js';
@@ -30,7 +31,7 @@ export const command: CommandSpec = {
     },
   ],
   maxWords: 0,
-  async run(options: ParsedOptions): Promise<number> {
-    return await servePmm(options);
+  async run(options: ParsedOptions, reactor?: WarmReactor): Promise<number> {
+    return await servePmm(options, reactor);
   },
 };

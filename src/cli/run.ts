@@ -1,4 +1,6 @@
 /** `lkvm run`: in this release a PMM, with the fork's words. */
+
+import type { WarmReactor } from '../pmm/warm-reactor.js';
 import { ConfigError, StartError } from '../util/errors.js';
 import type { CommandSpec } from './option-table.js';
 import type { ParsedOptions } from './parse-options.js';
@@ -37,8 +39,8 @@ export const command: CommandSpec = {
     },
   ],
   maxWords: 1,
-  async run(options: ParsedOptions): Promise<number> {
+  async run(options: ParsedOptions, reactor?: WarmReactor): Promise<number> {
     checkMode(options);
-    return await servePmm(options);
+    return await servePmm(options, reactor);
   },
 };

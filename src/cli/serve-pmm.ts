@@ -5,6 +5,7 @@ import type { PmmConfig } from '../pmm/config.js';
 import { deviceType } from '../pmm/device-table.js';
 import { resolveShares } from '../pmm/host-paths.js';
 import { layoutDtb, pmmLayout } from '../pmm/memory-map.js';
+import type { WarmReactor } from '../pmm/warm-reactor.js';
 import { StartError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { LOG_LEVELS, stderrLog } from './messages.js';
@@ -36,7 +37,7 @@ export function dumpDtb(config: PmmConfig, path: string): void {
 }
 
 /** Runs a PMM until it ends. @returns the exit code. Errors: ConfigError, StartError and what ended the PMM. */
-export async function servePmm(options: ParsedOptions): Promise<number> {
+export async function servePmm(options: ParsedOptions, reactor?: WarmReactor): Promise<number> {
   const log = logOf(options);
   const words = readPmmWords(options);
   const config = resolveShares(buildPmmConfig(words.options));
@@ -47,7 +48,7 @@ export async function servePmm(options: ParsedOptions): Promise<number> {
   // Before the start: a signal that comes while the devices open must end them in order, too.
   const stop = new AbortController();
   const forget = onTerminationSignal(() => stop.abort());
-  await using pmm = await startPmm(config, { log });
+  await using pmm = await startPmm(config, { log, reactor });
   log.info(readyText(config));
   stop.signal.addEventListener('abort', () => void pmm.stop());
   if (stop.signal.aborted) await pmm.stop();

@@ -14,7 +14,7 @@ import { ConfigError, fromWire, LkvmError, StartError, toWire } from '../util/er
 import type { Log } from '../util/ports.js';
 import { hvlDeviceTree } from '../virtio/transport/hvl/device-tree.js';
 import { shutdownGuard } from '../workers/guard.js';
-import { WorkerThread } from '../workers/host.js';
+import type { ThreadOwner, WorkerThread } from '../workers/host.js';
 import { IoService } from '../workers/io/service.js';
 import { buildPmmConfig } from './build-config.js';
 import type { PmmConfig } from './config.js';
@@ -25,6 +25,7 @@ import type { PmmOptions } from './options.js';
 import { Pmm } from './pmm.js';
 import { openPool } from './pool.js';
 import { runDownScripts, runUpScripts, tapScripts } from './tap-scripts.js';
+import { WarmReactor } from './warm-reactor.js';
 
 /** What is not part of the configuration. */
 export interface PmmExtras {
@@ -32,6 +33,8 @@ export interface PmmExtras {
   readonly log?: Log | undefined;
   /** Trees of this thread (see `remoteTree`), for shares with `remote: INDEX`. */
   readonly trees?: readonly RemoteTree[] | undefined;
+  /** A worker that was started beforehand, to be ready sooner; it is used for this PMM. */
+  readonly reactor?: WarmReactor | undefined;
   /** Put the console's host end into `pmm.console` instead of its file descriptors. */
   readonly consoleStream?: boolean | undefined;
 }
@@ -127,7 +130,8 @@ async function startReactor(pmm: Pmm, data: PmmReactorData, extras: PmmExtras): 
   });
   let thread: WorkerThread;
   try {
-    thread = reactorThread(pmm, data, servers, ready);
+    const reactor = extras.reactor ?? new WarmReactor();
+    thread = reactor.begin(data, reactorOwner(pmm, servers, ready));
   } catch (error) {
     await pmm.ended({ error: toWire(error) }); // no thread: closes what was opened for it
     throw error;
@@ -146,31 +150,19 @@ async function startReactor(pmm: Pmm, data: PmmReactorData, extras: PmmExtras): 
     : fromWire(end.error);
 }
 
-function reactorThread(
-  pmm: Pmm,
-  data: PmmReactorData,
-  servers: readonly RemoteTreeServer[],
-  ready: () => void,
-): WorkerThread {
-  return new WorkerThread({
-    name: 'lkvm reactor',
-    entry: new URL('./reactor-entry.js', import.meta.url),
-    data,
-    wake: 'fd',
-    guard: shutdownGuard,
-    owner: {
-      onMessage: (body) => {
-        const message = body as PmmReactorMessage; // posted by reactor-entry.ts only
-        if (message.type === 'ready') {
-          pmm.taps = message.taps;
-          ready();
-        } else if (message.type === 'tree') servers[message.id]?.onMessage(message.message);
-        else pmm.handle(message);
-      },
-      onEnd: (end) => {
-        for (const server of servers) server.close();
-        void pmm.ended(end);
-      },
+function reactorOwner(pmm: Pmm, servers: readonly RemoteTreeServer[], ready: () => void): ThreadOwner {
+  return {
+    onMessage: (body) => {
+      const message = body as PmmReactorMessage; // posted by reactor-entry.ts only
+      if (message.type === 'ready') {
+        pmm.taps = message.taps;
+        ready();
+      } else if (message.type === 'tree') servers[message.id]?.onMessage(message.message);
+      else pmm.handle(message);
     },
-  });
+    onEnd: (end) => {
+      for (const server of servers) server.close();
+      void pmm.ended(end);
+    },
+  };
 }

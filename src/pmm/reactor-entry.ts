@@ -34,10 +34,12 @@ const SECOND_US = 1_000_000;
 const LOG_LINES = 20;
 const DEVICE_EVENTS = 500;
 
-await runThread<PmmReactorData>(main);
+await runThread<undefined>(async (context) => {
+  const data = context.awaitMessage(); // posted by warm-reactor.ts only
+  if (data !== undefined) await main(context, data as PmmReactorData);
+});
 
-async function main(context: ThreadContext<PmmReactorData>): Promise<void> {
-  const { data } = context;
+async function main(context: ThreadContext<undefined>, data: PmmReactorData): Promise<void> {
   const post = (message: PmmReactorMessage): void => context.post(message);
   const reactor = new Reactor(context.wakeFd);
   const log = new RateLimitedLog(mainLog(post), new RateLimit(LOG_LINES, SECOND_US), () => reactor.nowUs());
@@ -61,7 +63,7 @@ async function main(context: ThreadContext<PmmReactorData>): Promise<void> {
       const counters = new Float64Array(data.counters, slot * COUNTER_COUNT * 8, COUNTER_COUNT);
       devices.push(await maker.make(spec, counters));
     }
-    serve({ context, reactor, memory, devices, maker, log, post });
+    serve({ context, data, reactor, memory, devices, maker, log, post });
   } finally {
     blocking.close(); // first: calls under way name files that the devices close
     for (const device of devices.reverse()) device.close();
@@ -74,7 +76,8 @@ function isDirectory(spec: DeviceSpec): boolean {
 }
 
 interface Machine {
-  readonly context: ThreadContext<PmmReactorData>;
+  readonly context: ThreadContext<undefined>;
+  readonly data: PmmReactorData;
   readonly reactor: Reactor;
   readonly memory: GuestMemory;
   readonly devices: readonly VirtioDevice[];
@@ -84,8 +87,8 @@ interface Machine {
 }
 
 /** Opens the doorbell, publishes, and runs until the stop request. */
-function serve({ context, reactor, memory, devices, maker, log, post }: Machine): void {
-  const { config, layout, poolFd, fdt, epoch } = context.data;
+function serve({ context, data, reactor, memory, devices, maker, log, post }: Machine): void {
+  const { config, layout, poolFd, fdt, epoch } = data;
   const load = new RunDelay();
   const handOver = { address: layout.base, bytes: layout.bytes, fd: poolFd };
   const doorbell = makeDoorbell(config.notify, reactor, log, handOver);

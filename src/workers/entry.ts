@@ -11,7 +11,14 @@ import {
   workerData,
 } from 'node:worker_threads';
 import { InvariantError, toWire } from '../util/errors.js';
-import { type ControlBlock, STATE_RUNNING, STATE_STOPPED, setState, stopRequested } from './control-block.js';
+import {
+  CONTROL_WAKE,
+  type ControlBlock,
+  STATE_RUNNING,
+  STATE_STOPPED,
+  setState,
+  stopRequested,
+} from './control-block.js';
 import type { ThreadInit, ThreadMessage } from './messages.js';
 
 /** What a thread's work is given. */
@@ -44,6 +51,18 @@ export class ThreadContext<T> {
   /** The next message from main, without returning to the JavaScript event loop. @returns undefined if there is none */
   receive(): unknown {
     return receiveMessageOnPort(this.#port)?.message;
+  }
+
+  /** Blocks until main has sent something. @returns undefined if main wants the thread to end instead */
+  awaitMessage(): unknown {
+    for (;;) {
+      // Read before looking: a wake-up after this line makes the wait below return at once.
+      const wakeUps = Atomics.load(this.control, CONTROL_WAKE);
+      const message = this.receive();
+      if (message !== undefined) return message;
+      if (this.stopRequested()) return undefined;
+      Atomics.wait(this.control, CONTROL_WAKE, wakeUps);
+    }
   }
 }
 

@@ -13,7 +13,13 @@ import { inspect } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { exitNow } from '../sys/process.js';
 import { detachLostTerminals } from '../sys/tty.js';
-import { CONTROL_STATE, type ControlBlock, requestStop, STATE_STOPPED } from './control-block.js';
+import {
+  CONTROL_STATE,
+  type ControlBlock,
+  requestStop,
+  STATE_STARTING,
+  STATE_STOPPED,
+} from './control-block.js';
 
 /** A thread that has to stop before the process can exit. */
 export interface GuardedThread {
@@ -86,7 +92,8 @@ export class ShutdownGuard {
     for (const { control } of this.#threads) {
       for (;;) {
         const state = Atomics.load(control, CONTROL_STATE);
-        if (state === STATE_STOPPED) break;
+        // One that is still starting sees the stop request before it makes any call that blocks.
+        if (state === STATE_STOPPED || state === STATE_STARTING) break;
         const left = deadline - performance.now();
         if (left <= 0) return false;
         Atomics.wait(control, CONTROL_STATE, state, left);

@@ -6,6 +6,7 @@ import { createPmm } from '../../pmm/create-pmm.js';
 import type { PmmDeviceOptions } from '../../pmm/options.js';
 import type { Pmm, PmmExit } from '../../pmm/pmm.js';
 import { onTerminationSignal } from '../../pmm/termination.js';
+import type { WarmReactor } from '../../pmm/warm-reactor.js';
 import { StartError } from '../../util/errors.js';
 import type { Log } from '../../util/ports.js';
 import { print } from '../messages.js';
@@ -21,6 +22,8 @@ export interface DemoOptions {
   readonly commands: readonly string[] | undefined;
   /** Print one JSON object as the last line, and nothing else on stdout. */
   readonly json: boolean;
+  /** Started beforehand. */
+  readonly reactor: WarmReactor | undefined;
 }
 
 const POOL_ADDRESS = 0x3700_0000;
@@ -41,7 +44,7 @@ export async function runDemo(options: DemoOptions, log: Log): Promise<number> {
       notify: { kind: 'socket', path: place.socketPath },
       devices: demoDevices(options),
     },
-    { log, consoleStream: options.commands !== undefined },
+    { log, consoleStream: options.commands !== undefined, reactor: options.reactor },
   );
   using child = new AuxChild(place, options.commands !== undefined);
   try {

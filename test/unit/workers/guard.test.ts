@@ -43,6 +43,7 @@ test('ShutdownGuard: a thread that stops late → waited for, other exit hooks r
   const { stdout, status } = run(`
     import { Worker } from 'node:worker_threads';
     const control = new Int32Array(new SharedArrayBuffer(16)); // words: state, stop
+    control[0] = 1; // running
     new Worker(\`
       import { workerData } from 'node:worker_threads';
       Atomics.wait(workerData, 1, 0);            // asked to stop
@@ -60,11 +61,24 @@ test('ShutdownGuard: a thread that stops late → waited for, other exit hooks r
 
 test('ShutdownGuard: a thread that never stops, uncaught error → the error is printed once, exit code 1', () => {
   const { stderr, status } = run(`
-    guard.add({ control: new Int32Array(new SharedArrayBuffer(16)), wake: () => {} });
+    const control = new Int32Array(new SharedArrayBuffer(16));
+    control[0] = 1; // running
+    guard.add({ control, wake: () => {} });
     throw new Error('what went wrong');
   `);
   assert.equal(stderr.match(/Error: what went wrong/g)?.length, 1);
   assert.equal(status, 1);
+});
+
+test('ShutdownGuard: a thread that has not begun its work → asked to stop, not waited for', () => {
+  const { stdout, status } = run(`
+    const control = new Int32Array(new SharedArrayBuffer(16)); // state 0: starting
+    guard.add({ control, wake: () => say('wake') });
+    process.on('exit', () => say('after ' + control[1]));
+    process.exit(6);
+  `);
+  assert.equal(stdout, 'wake\nafter 1\n');
+  assert.equal(status, 6);
 });
 
 test('ShutdownGuard: a thread that was removed → not waited for', () => {
