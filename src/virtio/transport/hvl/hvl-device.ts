@@ -271,7 +271,7 @@ export class HvlDevice implements Notifier {
     this.#notes?.add(config);
     if (!this.#requests.accept(config)) return false;
     this.#port.signal();
-    if (this.#hasRestarted()) {
+    if (this.#hasRestartedAfterAck()) {
       // The new driver was so fast that the ACK may have answered its own request: the same ring, or it would have failed.
       this.#reset(0);
       this.#requests.doubtAcceptance();
@@ -286,6 +286,12 @@ export class HvlDevice implements Notifier {
   /** True if the driver has started again since the look began. */
   #hasRestarted(): boolean {
     if ((this.#block.load(VIRTIO_MMIO_STATUS) & STATUS_MASK) !== this.#raw) return true;
+    return this.#armed && this.#block.load(VIRTIO_MMIO_GUEST_PAGE_SIZE) !== 0;
+  }
+
+  /** As {@link #hasRestarted} once the driver is unblocked: STATUS going up is then its DRIVER_OK, not a restart. */
+  #hasRestartedAfterAck(): boolean {
+    if ((this.#block.load(VIRTIO_MMIO_STATUS) & STATUS_MASK) < this.#raw) return true;
     return this.#armed && this.#block.load(VIRTIO_MMIO_GUEST_PAGE_SIZE) !== 0;
   }
 

@@ -338,7 +338,7 @@ test('tap: frames from before the driver’s start → not delivered to it', { s
     device.close();
     loop.close();
   });
-  runTool('ping', ['-c', '1', '-W', '1', '192.168.33.77']); // an ARP request into the tap
+  runTool('ping', ['-c', '1', '-W', '5', '192.168.33.77']); // ARP requests into the tap, until the kernel gives up
   const port = new NetPort(device, { features: PLAIN, rxBytes: 1526 });
   runIdle(loop, 1);
   const requests = port.receive().filter(({ frame }) => frame.toString('hex').includes('c0a8214d'));
