@@ -14,7 +14,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   util: ['abi'],
   sys: LOW,
   memory: ['sys', ...LOW],
-  bus: ['util'],
+  bus: LOW,
+  platform: ['bus', ...LOW],
   'virtio/queue': ['memory', ...LOW],
   'virtio/core': ['virtio/queue', 'memory', ...LOW],
   fdt: ['util'],
@@ -24,6 +25,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   backends: ['sys', 'memory', ...LOW],
   reactor: ['sys', ...LOW],
   kvm: ['sys', 'memory', ...LOW],
+  'arch/x86_64': ['kvm', 'memory', ...LOW],
   'workers/vcpu': ['kvm', 'workers', 'reactor', 'memory', 'bus', 'sys', ...LOW],
   'workers/reactor': [
     'reactor',
@@ -32,6 +34,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'virtio/transport',
     'virtio/devices',
     'workers',
+    'platform',
     ...DEVICE_SIDE,
   ],
   workers: ['reactor', 'sys', ...LOW],
@@ -46,17 +49,33 @@ const ALLOWED: Record<string, readonly string[]> = {
     'virtio/devices',
     ...DEVICE_SIDE,
   ],
+  vmm: [
+    'arch/x86_64',
+    'kvm',
+    'platform',
+    'workers',
+    'workers/reactor',
+    'workers/vcpu',
+    'reactor',
+    'backends',
+    'p9',
+    'fdt',
+    'virtio/transport',
+    'virtio/devices',
+    ...DEVICE_SIDE,
+  ],
   frontend: ['p9', 'fdt', 'memory', ...LOW],
   aux: ['frontend', 'reactor', 'backends', 'fdt', 'memory', 'sys', ...LOW],
   control: ['sys', ...LOW],
-  cli: ['pmm', 'aux', 'control', 'fdt', ...LOW],
-  '': ['pmm', 'p9', ...LOW],
+  cli: ['vmm', 'pmm', 'aux', 'control', 'fdt', ...LOW],
+  '': ['vmm', 'pmm', 'p9', ...LOW],
 };
 
 /** Type-only imports that are allowed on top: back ends implement the interfaces devices declare. */
 const ALLOWED_TYPES: Record<string, readonly string[]> = {
   backends: ['virtio/devices', 'p9'],
   cli: ['workers', 'virtio/transport'],
+  vmm: ['pmm'],
 };
 
 const src = join(projectRoot, 'src');

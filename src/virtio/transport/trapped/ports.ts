@@ -1,0 +1,43 @@
+/**
+ * What joins the two halves of a trapped transport (PCI, MMIO): the register half runs on whichever vCPU makes an access,
+ * over shared words; the ring half is the reactor's and owns the device. Implemented by the machine's wiring.
+ */
+
+/** Asked by the register half, answered by the ring half. */
+export interface DeviceCalls {
+  /**
+   * Has the reactor do something with a device, and waits until it is done. Rare: reset, DRIVER_OK, queue reset.
+   * @param device number of the virtio device in the machine
+   * @param what a CALL_ constant, with a queue's index above it where one is needed
+   * Thread: vCPU.
+   */
+  call(device: number, what: number): number;
+}
+
+/** The way to a device's driver, by interrupt. Made by the skin (PCI or MMIO). Thread: reactor. Hot path. */
+export interface TrappedInterrupts {
+  /** Used buffers in this queue. */
+  queue(index: number): void;
+  /** The config space changed, or DEVICE_NEEDS_RESET was set. */
+  config(): void;
+}
+
+/** A signal that becomes an interrupt: an eventfd behind an irqfd. Any thread. Hot path. */
+export interface Signal {
+  raise(): void;
+}
+
+/** Where a device's kicks come from: writes to its notify registers that KVM turns into eventfd signals. */
+export interface KickWindow {
+  /**
+   * Puts the window of a device there, or takes it away.
+   * @param gpa of the first queue's notify register; -1 = nowhere. Thread: any; the caller holds the device's or bus's lock.
+   */
+  move(gpa: number): void;
+}
+
+/** What an MSI-X vector delivers, kept in shared words and told to KVM. Thread: any. */
+export interface MsiRoutes {
+  /** Vector `vector` of PCI function `slot` delivers `data` to that address from now on. */
+  setMessage(slot: number, vector: number, addressLow: number, addressHigh: number, data: number): void;
+}

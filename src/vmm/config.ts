@@ -1,0 +1,62 @@
+/**
+ * What a KVM machine is made of: plain data, built by the command line or by a library user, checked once
+ * (`build-config.ts`), and sent to the workers.
+ */
+import type { DeviceSpec } from '../workers/reactor/device-spec.js';
+
+/** How the guest starts. Paths are absolute or relative to the process's directory. */
+export interface BootSpec {
+  /** Kernel: bzImage, ELF (PVH, multiboot or 64-bit vmlinux) or a flat real-mode binary. Exactly one of kernel and firmware. */
+  readonly kernel: string | undefined;
+  /** Firmware image, mapped to end at 4 GiB. */
+  readonly firmware: string | undefined;
+  readonly initrd: string | undefined;
+  /** The whole command line, as the guest will see it. */
+  readonly commandLine: string;
+}
+
+/** Host end of a serial port. */
+export interface SerialSpec {
+  /** -1 = no input, no output: the port is there and its output goes nowhere. */
+  readonly inputFd: number;
+  readonly outputFd: number;
+  readonly escape: 'ctrl-a' | 'ctrl-c' | 'none';
+}
+
+/** Transport of one virtio device. */
+export type TransportKind = 'pci' | 'mmio';
+
+/** A virtio device of the machine. */
+export interface VmDeviceSpec {
+  readonly transport: TransportKind;
+  readonly spec: DeviceSpec;
+}
+
+/** When to look at queues instead of sleeping. */
+export type VmPollSpec =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'adaptive' }
+  | { readonly kind: 'interval'; readonly us: number }
+  | { readonly kind: 'spin' };
+
+/** A checked configuration. */
+export interface VmConfig {
+  readonly name: string;
+  /** KVM device node. */
+  readonly kvmPath: string;
+  /** 1 ... 255; checked against KVM when the machine is made. */
+  readonly cpus: number;
+  /** Multiple of 4096. */
+  readonly ramBytes: number;
+  /** Mount point of a hugetlbfs that backs RAM; undefined = anonymous memory. */
+  readonly hugetlbfs: string | undefined;
+  readonly boot: BootSpec;
+  /** Ports ttyS0 ... ttyS3, always four. */
+  readonly serial: readonly SerialSpec[];
+  /** In slot order; PCI slot 1 is the first PCI device (slot 0 is the host bridge). */
+  readonly devices: readonly VmDeviceSpec[];
+  /** Port of the debug-exit device; undefined = none. */
+  readonly debugExitPort: number | undefined;
+  readonly debug: { readonly ioport: boolean; readonly mmio: boolean; readonly singleStep: boolean };
+  readonly poll: VmPollSpec;
+}
