@@ -17,5 +17,16 @@ export interface AccessPort {
   mmioRead(gpa: number, bytes: number): number;
 }
 
+/** What a vCPU's loop calls. */
+export interface VcpuPort extends AccessPort {
+  /**
+   * VCPU_GO_ON, or how the machine ends because of the last access (power-off, reset, ...): looked at after each one, and
+   * then the vCPU enters the guest no more.
+   */
+  readonly outcome: number;
+  /** What {@link outcome} carries: the number written to the debug-exit port; else 0. */
+  readonly outcomeValue: number;
+}
+
 /** What reads as nothing. */
 export const ALL_ONES = 0xffff_ffff;

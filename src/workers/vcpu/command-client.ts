@@ -6,7 +6,7 @@
  */
 import { eventfdSignal } from '../../sys/eventfd.js';
 import { CONTROL_WAKE, type ControlBlock, stopRequested } from '../control-block.js';
-import { type AccessPort, ALL_ONES } from './access-port.js';
+import { ALL_ONES, type VcpuPort } from './access-port.js';
 import type { CommandChannel } from './channel.js';
 import {
   CommandProducer,
@@ -16,13 +16,16 @@ import {
   OP_PIO_READ,
   OP_PIO_WRITE,
 } from './command-ring.js';
+import { VCPU_GO_ON } from './outcome.js';
 import { VCPU_ANSWER, VCPU_ANSWERED } from './words.js';
 
 /** While a ring is full, the stop word is looked at this often, in milliseconds. */
 const FULL_WAIT_MS = 20;
 
 /** Forwards every access. */
-export class CommandClient implements AccessPort {
+export class CommandClient implements VcpuPort {
+  readonly outcome = VCPU_GO_ON;
+  readonly outcomeValue = 0;
   readonly #producer: CommandProducer;
   readonly #doorbellFd: number;
   readonly #control: ControlBlock;

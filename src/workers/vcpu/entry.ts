@@ -10,7 +10,7 @@ import { Vcpu } from '../../kvm/vcpu.js';
 import { GuestMemory } from '../../memory/guest-memory.js';
 import type { ControlBlock } from '../control-block.js';
 import { runThread } from '../entry.js';
-import type { AccessPort } from './access-port.js';
+import type { VcpuPort } from './access-port.js';
 import type { VcpuInit, VcpuMessage } from './messages.js';
 import { VCPU_CRASHED, VCPU_FAILED, VCPU_TRIPLE_FAULT } from './outcome.js';
 import { VcpuRunLoop } from './run-loop.js';
@@ -25,7 +25,7 @@ export interface VcpuSurroundings<T> {
 }
 
 /** Runs this thread's vCPU to its end, and tells main. */
-export function runVcpu<T>(makePort: (surroundings: VcpuSurroundings<T>) => AccessPort): Promise<void> {
+export function runVcpu<T>(makePort: (surroundings: VcpuSurroundings<T>) => VcpuPort): Promise<void> {
   return runThread<VcpuInit>((context) => {
     const { data, control } = context;
     const vcpu = new Vcpu(data.vcpu);
@@ -34,7 +34,12 @@ export function runVcpu<T>(makePort: (surroundings: VcpuSurroundings<T>) => Acce
     const port = makePort({ data: data.port as T, vcpu, control, memory });
     const loop = new VcpuRunLoop(vcpu, control, port, (pause) => send({ kind: 'paused', pause }));
     const outcome = loop.run();
-    send({ kind: 'ended', outcome, text: endText(outcome, loop.lastResult, vcpu, memory) });
+    send({
+      kind: 'ended',
+      outcome,
+      value: port.outcomeValue,
+      text: endText(outcome, loop.lastResult, vcpu, memory),
+    });
   });
 }
 

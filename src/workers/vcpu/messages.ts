@@ -22,6 +22,8 @@ export type VcpuMessage =
       readonly kind: 'ended';
       /** A VCPU_ constant of `outcome.ts`. */
       readonly outcome: number;
+      /** What the outcome carries: the number written to the debug-exit port; else 0. */
+      readonly value: number;
       /** One line that says why, and for a failure the registers and code below it; empty after a stop. */
       readonly text: string;
     };

@@ -15,14 +15,24 @@ export const VCPU_POWERED_OFF = 5;
 /** The guest reported its crash (KVM_EXIT_SYSTEM_EVENT). */
 export const VCPU_CRASHED = 6;
 
+/** The guest reset the machine (keyboard controller, reset register): as everywhere here, that ends it. */
+export const VCPU_RESET = 7;
+/** The guest wrote to the debug-exit port; the outcome's value is what it wrote. */
+export const VCPU_DEBUG_EXIT = 8;
+
 /** Exit code of the command for a triple fault or a reported crash. */
 const EXIT_TRIPLE_FAULT = 33;
 /** Exit code of the command when KVM could not run the guest. */
 const EXIT_CANNOT_RUN = 34;
 
-/** The command's exit code when a vCPU of the machine ended like this. */
-export function exitCodeOf(outcome: number): number {
+/**
+ * The command's exit code when a vCPU of the machine ended like this.
+ * @param value of VCPU_DEBUG_EXIT; only the low byte of the result reaches whoever started the command
+ */
+export function exitCodeOf(outcome: number, value = 0): number {
   switch (outcome) {
+    case VCPU_DEBUG_EXIT:
+      return ((value << 1) | 1) & 0xff;
     case VCPU_TRIPLE_FAULT:
     case VCPU_CRASHED:
       return EXIT_TRIPLE_FAULT;

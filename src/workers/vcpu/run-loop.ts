@@ -26,7 +26,7 @@ import type { Vcpu } from '../../kvm/vcpu.js';
 import { gettid } from '../../sys/process.js';
 import { u8At } from '../../util/typed.js';
 import { CONTROL_WAKE, type ControlBlock, stopRequested } from '../control-block.js';
-import type { AccessPort } from './access-port.js';
+import type { VcpuPort } from './access-port.js';
 import {
   VCPU_CRASHED,
   VCPU_FAILED,
@@ -54,7 +54,7 @@ export class VcpuRunLoop {
   readonly #vcpu: Vcpu;
   readonly #run: KvmRun;
   readonly #control: ControlBlock;
-  readonly #port: AccessPort;
+  readonly #port: VcpuPort;
   readonly #onPaused: (pause: number) => void;
   #exits = 0;
   #kicks = 0;
@@ -63,7 +63,7 @@ export class VcpuRunLoop {
    * @param port gets the guest's accesses
    * @param onPaused called with the value of VCPU_PAUSE, once for each, when the vCPU is parked
    */
-  constructor(vcpu: Vcpu, control: ControlBlock, port: AccessPort, onPaused: (pause: number) => void) {
+  constructor(vcpu: Vcpu, control: ControlBlock, port: VcpuPort, onPaused: (pause: number) => void) {
     this.#vcpu = vcpu;
     this.#run = vcpu.run;
     this.#control = control;
@@ -130,10 +130,10 @@ export class VcpuRunLoop {
     switch (run.exitReason()) {
       case KVM_EXIT_IO:
         this.#portAccess();
-        return VCPU_GO_ON;
+        return this.#port.outcome;
       case KVM_EXIT_MMIO:
         this.#memoryAccess();
-        return VCPU_GO_ON;
+        return this.#port.outcome;
       case KVM_EXIT_INTR:
       case KVM_EXIT_IRQ_WINDOW_OPEN:
         return VCPU_GO_ON;

@@ -19,6 +19,8 @@ import { VCPU_PAUSE, VCPU_TID } from './words.js';
 export interface VcpuEnd {
   /** A VCPU_ constant of `outcome.ts`; `exitCodeOf` makes an exit code of it. */
   readonly outcome: number;
+  /** What the outcome carries: the number written to the debug-exit port; else 0. */
+  readonly value: number;
   /** Why, for a person: one line, then registers and code; empty after a stop. */
   readonly text: string;
   /** What the worker threw; undefined if it did not. */
@@ -53,7 +55,7 @@ export class VcpuThread {
   readonly #control: ControlBlock;
   readonly #vcpu: Vcpu;
   readonly #thread: WorkerThread;
-  #end: VcpuEnd = { outcome: VCPU_STOPPED, text: '', error: undefined };
+  #end: VcpuEnd = { outcome: VCPU_STOPPED, value: 0, text: '', error: undefined };
   #over = false;
   /** Value of VCPU_PAUSE for which the vCPU has said that it is parked; 0 = none. */
   #parkedFor = 0;
@@ -136,7 +138,8 @@ export class VcpuThread {
 
   #onMessage(message: VcpuMessage): void {
     if (message.kind === 'ended') {
-      this.#end = { outcome: message.outcome, text: message.text, error: undefined };
+      const { outcome, value, text } = message;
+      this.#end = { outcome, value, text, error: undefined };
     } else {
       this.#parkedFor = message.pause;
       // An older pause's message says nothing about this one.
