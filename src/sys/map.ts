@@ -46,6 +46,13 @@ export function mapPrivate(bytes: number, huge = false): Mapping {
   return { address, bytes };
 }
 
+/** Maps `bytes` of `fd` privately, read-write: guest memory from a hugetlbfs. Errors: SysError (ENOMEM: not enough pages). */
+export function mapPrivateFile(fd: number, bytes: number): Mapping {
+  const address = must(status(cMmap(0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0)), 'mmap');
+  cMadvise(address, bytes, MADV_DONTFORK);
+  return { address, bytes };
+}
+
 /** Unmaps. Safety: no thread may hold a view of it any more, or that thread crashes on its next access. */
 export function unmap(mapping: Mapping): void {
   must(status(cMunmap(mapping.address, mapping.bytes)), 'munmap');
