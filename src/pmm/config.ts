@@ -3,6 +3,7 @@
  * and sent to the reactor worker.
  */
 import type { DeviceSpec } from '../workers/reactor/device-spec.js';
+import type { PollSpec } from '../workers/reactor/poll-of.js';
 
 /** Where the shared memory comes from. */
 export type PoolSpec =
@@ -21,12 +22,7 @@ export type NotifySpec =
   /** No doorbell at all: look every `us` microseconds. */
   | { readonly kind: 'poll'; readonly us: number };
 
-/** When to look at memory instead of sleeping. */
-export type PollSpec =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'adaptive' }
-  | { readonly kind: 'interval'; readonly us: number }
-  | { readonly kind: 'spin' };
+export type { PollSpec };
 
 /** A checked configuration. Devices are in slot order (protocol order, not command-line order). */
 export interface PmmConfig {

@@ -8,6 +8,8 @@
  * Thread: main.
  */
 import { randomInt } from 'node:crypto';
+import { ConsoleStream } from '../machine/console-stream.js';
+import { runDownScripts, runUpScripts, tapScripts } from '../machine/tap-scripts.js';
 import type { RemoteTree, RemoteTreeServer } from '../p9/remote-tree.js';
 import { COUNTER_COUNT } from '../util/counters.js';
 import { ConfigError, fromWire, LkvmError, StartError, toWire } from '../util/errors.js';
@@ -18,13 +20,11 @@ import type { ThreadOwner, WorkerThread } from '../workers/host.js';
 import { IoService } from '../workers/io/service.js';
 import { buildPmmConfig } from './build-config.js';
 import type { PmmConfig } from './config.js';
-import { ConsoleStream } from './console-stream.js';
 import { pmmLayout } from './memory-map.js';
 import type { PmmMainMessage, PmmReactorData, PmmReactorMessage } from './messages.js';
 import type { PmmOptions } from './options.js';
 import { Pmm } from './pmm.js';
 import { openPool } from './pool.js';
-import { runDownScripts, runUpScripts, tapScripts } from './tap-scripts.js';
 import { WarmReactor } from './warm-reactor.js';
 
 /** What is not part of the configuration. */

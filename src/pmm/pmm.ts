@@ -1,6 +1,8 @@
 /** A running Physical Machine Monitor, seen from main. Made by `createPmm`. */
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
+import type { ConsoleStream } from '../machine/console-stream.js';
+import { rawTerminal } from '../machine/raw-terminal.js';
 import {
   COUNTER_BYTES,
   COUNTER_COUNT,
@@ -19,10 +21,8 @@ import { shutdownGuard } from '../workers/guard.js';
 import type { ThreadEnd, WorkerThread } from '../workers/host.js';
 import type { IoService } from '../workers/io/service.js';
 import type { PmmConfig } from './config.js';
-import type { ConsoleStream } from './console-stream.js';
 import type { PmmReactorMessage } from './messages.js';
 import type { Pool } from './pool.js';
-import { rawTerminal } from './raw-terminal.js';
 
 /** How a PMM ended. */
 export interface PmmExit {

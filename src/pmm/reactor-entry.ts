@@ -6,14 +6,6 @@
  */
 import type { DoorbellHandler } from '../backends/doorbell/doorbell.js';
 import { GuestMemory } from '../memory/guest-memory.js';
-import {
-  AdaptivePoll,
-  IntervalPoll,
-  type LoadMeter,
-  NoPoll,
-  type PollPolicy,
-  SpinPoll,
-} from '../reactor/poll-policy.js';
 import { Reactor } from '../reactor/reactor.js';
 import { RunDelay } from '../sys/run-delay.js';
 import { COUNTER_COUNT } from '../util/counters.js';
@@ -25,7 +17,7 @@ import { runThread, type ThreadContext } from '../workers/entry.js';
 import { IoClient } from '../workers/io/client.js';
 import type { DeviceSpec } from '../workers/reactor/device-spec.js';
 import { DeviceMaker } from '../workers/reactor/make-device.js';
-import type { PmmConfig } from './config.js';
+import { pollPolicyOf } from '../workers/reactor/poll-of.js';
 import { makeDoorbell } from './doorbell.js';
 import type { PmmMainMessage, PmmReactorData, PmmReactorMessage } from './messages.js';
 
@@ -110,7 +102,9 @@ function serve({ context, data, reactor, memory, devices, maker, log, post }: Ma
   doorbell.open(doorbellHandler(transport, post));
   try {
     transport.publish(config.withDtb ? fdt : undefined);
-    reactor.setPollable(transport, pollPolicy(config, load));
+    // Without a doorbell no sleep may be longer than the interval the user chose.
+    const sleepUs = config.notify.kind === 'poll' ? config.notify.us : -1;
+    reactor.setPollable(transport, pollPolicyOf(config.poll, load, sleepUs));
     reactor.onWake(() => {
       if (context.stopRequested()) reactor.stop();
       for (let message = context.receive(); message !== undefined; message = context.receive()) {
@@ -157,19 +151,4 @@ function mainLog(post: (message: PmmReactorMessage) => void): Log {
     info: (text) => post({ type: 'log', level: 'info', text }),
     warn: (text) => post({ type: 'log', level: 'warn', text }),
   };
-}
-
-/** Without a doorbell no sleep may be longer than the interval the user chose. */
-function pollPolicy({ poll, notify }: PmmConfig, load: LoadMeter): PollPolicy {
-  const sleepUs = notify.kind === 'poll' ? notify.us : -1;
-  switch (poll.kind) {
-    case 'none':
-      return new NoPoll();
-    case 'adaptive':
-      return new AdaptivePoll(load, sleepUs);
-    case 'interval':
-      return new IntervalPoll(sleepUs < 0 ? poll.us : Math.min(poll.us, sleepUs));
-    case 'spin':
-      return new SpinPoll();
-  }
 }

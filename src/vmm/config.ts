@@ -3,6 +3,7 @@
  * (`build-config.ts`), and sent to the workers.
  */
 import type { DeviceSpec } from '../workers/reactor/device-spec.js';
+import type { PollSpec } from '../workers/reactor/poll-of.js';
 
 /** How the guest starts. Paths are absolute or relative to the process's directory. */
 export interface BootSpec {
@@ -32,13 +33,6 @@ export interface VmDeviceSpec {
   readonly spec: DeviceSpec;
 }
 
-/** When to look at queues instead of sleeping. */
-export type VmPollSpec =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'adaptive' }
-  | { readonly kind: 'interval'; readonly us: number }
-  | { readonly kind: 'spin' };
-
 /** A checked configuration. */
 export interface VmConfig {
   readonly name: string;
@@ -58,5 +52,6 @@ export interface VmConfig {
   /** Port of the debug-exit device; undefined = none. */
   readonly debugExitPort: number | undefined;
   readonly debug: { readonly ioport: boolean; readonly mmio: boolean; readonly singleStep: boolean };
-  readonly poll: VmPollSpec;
+  /** When to look at queues instead of sleeping. */
+  readonly poll: PollSpec;
 }

@@ -3,7 +3,8 @@
  * `buildVmConfig` checks it and fills in the rest. Plain data.
  */
 import type { PmmConsoleOptions, PmmNetOptions, PmmRngOptions, PmmShareOptions } from '../pmm/options.js';
-import type { TransportKind, VmPollSpec } from './config.js';
+import type { PollSpec } from '../workers/reactor/poll-of.js';
+import type { TransportKind } from './config.js';
 
 /** A disk. */
 export interface VmDiskOptions {
@@ -68,5 +69,5 @@ export interface VmOptions {
       }
     | undefined;
   /** Default: adaptive. */
-  readonly poll?: VmPollSpec | undefined;
+  readonly poll?: PollSpec | undefined;
 }

@@ -50,7 +50,9 @@ function hugePageBytes(path: string): number {
       return statfsSync(path);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      throw new ConfigError(`--hugetlbfs ${path}: ${code ?? String(error)}; it is the mount point of a hugetlbfs`);
+      throw new ConfigError(
+        `--hugetlbfs ${path}: ${code ?? String(error)}; it is the mount point of a hugetlbfs`,
+      );
     }
   })();
   if (found.type >>> 0 !== HUGETLBFS_MAGIC) {

@@ -38,7 +38,9 @@ const ALLOWED: Record<string, readonly string[]> = {
     ...DEVICE_SIDE,
   ],
   workers: ['reactor', 'sys', ...LOW],
+  machine: ['workers/reactor', 'workers', ...DEVICE_SIDE],
   pmm: [
+    'machine',
     'workers',
     'workers/reactor',
     'reactor',
@@ -51,6 +53,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
   vmm: [
     'arch/x86_64',
+    'machine',
     'kvm',
     'platform',
     'workers',
