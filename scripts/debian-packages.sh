@@ -8,6 +8,7 @@ wanted=(
   dtc:device-tree-compiler
   ip:iproute2
   iperf3:iperf3
+  iasl:acpica-tools
   ping:iputils-ping
   aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
   qemu-aarch64-static:qemu-user-static
