@@ -8,6 +8,7 @@ import * as kvmX86 from '#lkvm/abi/kvm-x86.js';
 import * as linux from '#lkvm/abi/linux.js';
 import * as tun from '#lkvm/abi/tun.js';
 import * as virtio from '#lkvm/abi/virtio.js';
+import * as mmio from '#lkvm/abi/virtio-mmio.js';
 import * as ring from '#lkvm/abi/virtio-ring.js';
 import { ABI_X64, type ArchAbi } from '#lkvm/sys/arch.js';
 
@@ -121,6 +122,7 @@ export const EXPRESSIONS: Record<string, string> = {
 export const NOT_IN_HEADERS: Record<string, string> = {
   SCM_MAX_FD: 'kernel source, include/net/scm.h; tested by sending that many',
   VIRTIO_MMIO_MAGIC: 'virtio 1.2 section 4.2.2',
+  VIRTIO_MMIO_QUEUE_RESET: 'virtio 1.2 section 4.2.2',
   VIRTQ_SIZE_MAX: 'virtio 1.2 section 2.7',
 };
 
@@ -199,6 +201,11 @@ export const GROUPS: readonly Group[] = [
     name: 'abi/virtio-ring.ts',
     headers: ['linux/virtio_ring.h'],
     values: () => ({ ...ring }),
+  },
+  {
+    name: 'abi/virtio-mmio.ts',
+    headers: ['linux/virtio_mmio.h'],
+    values: () => ({ ...mmio }),
   },
   {
     name: 'abi/hvl.ts',

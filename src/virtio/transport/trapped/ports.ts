@@ -3,6 +3,17 @@
  * over shared words; the ring half is the reactor's and owns the device. Implemented by the machine's wiring.
  */
 
+/** {@link DeviceCalls.call}: stop the device and forget its queues. Done when nothing touches the guest's memory any more. */
+export const CALL_RESET = 0;
+/** The driver has set DRIVER_OK: build the enabled queues from their registers and start the device. */
+export const CALL_DRIVER_OK = 1;
+/** Stop using the queue in the bits from CALL_QUEUE_SHIFT up. */
+export const CALL_QUEUE_RESET = 2;
+/** Start that queue, from its registers. */
+export const CALL_QUEUE_ENABLE = 3;
+/** In `what`: CALL_ constant in the low bits, queue index from here on. */
+export const CALL_QUEUE_SHIFT = 8;
+
 /** Asked by the register half, answered by the ring half. */
 export interface DeviceCalls {
   /**
