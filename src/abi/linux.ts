@@ -19,11 +19,21 @@ export const F_ADD_SEALS = 1033;
 export const F_SEAL_SEAL = 0x1;
 export const F_SEAL_SHRINK = 0x2;
 export const F_SEAL_GROW = 0x4;
+export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 
 export const FALLOC_FL_KEEP_SIZE = 0x1;
 export const FALLOC_FL_PUNCH_HOLE = 0x2;
+export const FALLOC_FL_ZERO_RANGE = 0x10;
+
+// <linux/fs.h>: block devices
+export const BLKROGET = 0x125e;
+export const BLKIOOPT = 0x1279;
+export const BLKPBSZGET = 0x127b;
+export const BLKSSZGET = 0x1268;
+export const BLKDISCARD = 0x1277;
+export const BLKGETSIZE64 = 0x8008_1272;
 
 // <sys/mman.h>
 export const PROT_NONE = 0;
@@ -145,6 +155,7 @@ export const RESOLVE_BENEATH = 0x08;
 // <linux/stat.h>: struct statx is the same on every architecture, unlike struct stat
 export const STATX_BASIC_STATS = 0x7ff;
 export const STATX_BTIME = 0x800;
+export const STATX_DIOALIGN = 0x2000;
 export const STATX_MASK_OFF = 0;
 export const STATX_BLKSIZE_OFF = 4;
 export const STATX_NLINK_OFF = 16;
@@ -162,6 +173,8 @@ export const STATX_RDEV_MAJOR_OFF = 128;
 export const STATX_RDEV_MINOR_OFF = 132;
 export const STATX_DEV_MAJOR_OFF = 136;
 export const STATX_DEV_MINOR_OFF = 140;
+export const STATX_DIO_MEM_ALIGN_OFF = 152;
+export const STATX_DIO_OFFSET_ALIGN_OFF = 156;
 export const STATX_BYTES = 256;
 /** In struct statx_timestamp, behind the i64 of seconds. */
 export const STATX_NSEC_OFF = 8;

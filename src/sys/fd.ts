@@ -82,9 +82,14 @@ export function ftruncate(fd: number, bytes: number): number {
   return status(cFtruncate(fd, bytes));
 }
 
+/** @param mode FALLOC_FL_... bits. Can block for long: never on the reactor. */
+export function fallocate(fd: number, mode: number, offset: number, bytes: number): number {
+  return status(cFallocate(fd, mode, offset, bytes));
+}
+
 /** Gives a range of a file back to the file system; it reads as zeros afterwards. The size stays. */
 export function punchHole(fd: number, offset: number, bytes: number): number {
-  return status(cFallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, bytes));
+  return fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, bytes);
 }
 
 /** Size of a seekable file in bytes; moves the file position. */

@@ -27,6 +27,9 @@ import {
   STATX_CTIME_OFF,
   STATX_DEV_MAJOR_OFF,
   STATX_DEV_MINOR_OFF,
+  STATX_DIO_MEM_ALIGN_OFF,
+  STATX_DIO_OFFSET_ALIGN_OFF,
+  STATX_DIOALIGN,
   STATX_GID_OFF,
   STATX_INO_OFF,
   STATX_MASK_OFF,
@@ -114,6 +117,22 @@ export class FileStat {
     this.btimeSec = i64(v, STATX_BTIME_OFF);
     this.btimeNsec = v.getUint32(STATX_BTIME_OFF + STATX_NSEC_OFF, true);
     return 0;
+  }
+}
+
+/** What direct I/O on an open file needs; 0 = the kernel does not say. Set-up only. */
+export class DirectAlignment {
+  /** Addresses of buffers are multiples of this. */
+  readonly memory: number = 0;
+  /** Offsets and lengths are multiples of this. */
+  readonly offset: number = 0;
+
+  constructor(fd: number) {
+    const { address, view } = new NativeBuffer(STATX_BYTES);
+    const failed = status(cStatx(fd, EMPTY_NAME, AT_EMPTY_PATH, STATX_DIOALIGN, address));
+    if (failed < 0 || (view.getUint32(STATX_MASK_OFF, true) & STATX_DIOALIGN) === 0) return;
+    this.memory = view.getUint32(STATX_DIO_MEM_ALIGN_OFF, true);
+    this.offset = view.getUint32(STATX_DIO_OFFSET_ALIGN_OFF, true);
   }
 }
 

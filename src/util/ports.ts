@@ -54,6 +54,16 @@ export interface BlockingLane {
   preadv(fd: number, iov: number, count: number, offset: number, token: number): void;
   /** As {@link preadv}. */
   pwritev(fd: number, iov: number, count: number, offset: number, token: number): void;
+  /** fallocate(2). @param mode FALLOC_FL_... @param offset, bytes the range */
+  fallocate(fd: number, mode: number, offset: number, bytes: number, token: number): void;
+  /** BLKDISCARD on a block device. @param offset, bytes the range */
+  discard(fd: number, offset: number, bytes: number, token: number): void;
+  /**
+   * Waits until this lane's calls have ended, and delivers their results; meanwhile nothing else happens on this thread,
+   * except that calls of other lanes may end, too. For set-up and reset only.
+   * @returns false if that took longer than `limitMs` milliseconds
+   */
+  settle(limitMs: number): boolean;
   /** Calls given and not yet answered. */
   readonly pending: number;
   /** No result is delivered any more. Calls already given are still made, unless the whole service ends first. */

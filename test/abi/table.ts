@@ -8,6 +8,7 @@ import * as kvmX86 from '#lkvm/abi/kvm-x86.js';
 import * as linux from '#lkvm/abi/linux.js';
 import * as tun from '#lkvm/abi/tun.js';
 import * as virtio from '#lkvm/abi/virtio.js';
+import * as virtioBlk from '#lkvm/abi/virtio-blk.js';
 import * as mmio from '#lkvm/abi/virtio-mmio.js';
 import * as ring from '#lkvm/abi/virtio-ring.js';
 import { ABI_X64, type ArchAbi } from '#lkvm/sys/arch.js';
@@ -77,6 +78,9 @@ export const STRUCTS: Record<string, readonly [type: string, fieldPrefix: string
   TERMIOS: ['struct termios', 'c_'],
   TIMESPEC: ['struct timespec', 'tv_'],
   WINSIZE: ['struct winsize', 'ws_'],
+  VIRTIO_BLK_CONFIG: ['struct virtio_blk_config', ''],
+  VIRTIO_BLK_OUTHDR: ['struct virtio_blk_outhdr', ''],
+  VIRTIO_BLK_RANGE: ['struct virtio_blk_discard_write_zeroes', ''],
   VIRTIO_CONSOLE: ['struct virtio_console_config', ''],
   VIRTIO_NET_CONFIG: ['struct virtio_net_config', ''],
   VIRTIO_NET_HDR: ['struct virtio_net_hdr', ''],
@@ -97,6 +101,7 @@ export const EXPRESSIONS: Record<string, string> = {
   TERMIOS_ICANON: 'ICANON',
   TERMIOS_OPOST: 'OPOST',
   UNIX_PATH_MAX: 'sizeof(((struct sockaddr_un *)0)->sun_path)',
+  VIRTIO_BLK_CONFIG_USED_BYTES: 'offsetof(struct virtio_blk_config, max_secure_erase_sectors)',
   VIRTIO_CONSOLE_CONFIG_BYTES: 'sizeof(struct virtio_console_config)',
   VIRTIO_NET_CONFIG_MAX_PAIRS_OFF: 'offsetof(struct virtio_net_config, max_virtqueue_pairs)',
   VIRTIO_NET_HDR_NUM_BUFFERS_OFF: 'offsetof(struct virtio_net_hdr_mrg_rxbuf, num_buffers)',
@@ -121,6 +126,7 @@ export const EXPRESSIONS: Record<string, string> = {
 /** Constants no user-space header has, and where they come from instead. */
 export const NOT_IN_HEADERS: Record<string, string> = {
   SCM_MAX_FD: 'kernel source, include/net/scm.h; tested by sending that many',
+  VIRTIO_BLK_SECTOR_BYTES: 'virtio 1.2 section 5.2.4: in the text only',
   VIRTIO_MMIO_MAGIC: 'virtio 1.2 section 4.2.2',
   VIRTIO_MMIO_QUEUE_RESET: 'virtio 1.2 section 4.2.2',
   VIRTQ_SIZE_MAX: 'virtio 1.2 section 2.7',
@@ -169,6 +175,7 @@ export const GROUPS: readonly Group[] = [
       'sys/ioctl.h',
       'time.h',
       'linux/openat2.h',
+      'linux/fs.h',
       'linux/magic.h',
     ],
     values: () => ({ ...linux }),
@@ -196,6 +203,11 @@ export const GROUPS: readonly Group[] = [
       'linux/virtio_9p.h',
     ],
     values: () => ({ ...virtio }),
+  },
+  {
+    name: 'abi/virtio-blk.ts',
+    headers: ['linux/virtio_blk.h'],
+    values: () => ({ ...virtioBlk }),
   },
   {
     name: 'abi/virtio-ring.ts',

@@ -8,8 +8,10 @@ import { type ControlBlock, wakeByWord } from '../control-block.js';
 import {
   IO_BUSY,
   IO_CLOSED,
+  IO_DISCARD,
   IO_DONE,
   IO_FAILED,
+  IO_FALLOCATE,
   IO_FDATASYNC,
   IO_FSYNC,
   IO_GIVEN,
@@ -34,6 +36,7 @@ import {
 
 /** Longest wait for a call that is being made when the client closes, in milliseconds. */
 const CLOSE_LIMIT_MS = 1000;
+const SETTLE_NAP_MS = 50;
 
 /** Gives calls to the I/O worker, which main starts at the first one. */
 export class IoClient implements BlockingCalls {
@@ -116,6 +119,22 @@ export class IoClient implements BlockingCalls {
     return true;
   }
 
+  /** @internal for the lanes: waits for the calls of one. @returns false if the time was over */
+  settle(lane: Lane, limitMs: number): boolean {
+    const { words } = this.#ring;
+    const deadline = performance.now() + limitMs;
+    while (lane.pending > 0 && !this.#closed) {
+      const seen = Atomics.load(words, IO_DONE);
+      this.onReady();
+      if (lane.pending === 0) break;
+      const left = deadline - performance.now();
+      if (left <= 0) return false;
+      // Short naps: a worker that dies does not move the word.
+      Atomics.wait(words, IO_DONE, seen, Math.min(left, SETTLE_NAP_MS));
+    }
+    return lane.pending === 0;
+  }
+
   #hasRoom(): boolean {
     return ((this.#given - this.#answered) | 0) < IO_SLOTS;
   }
@@ -196,6 +215,20 @@ class Lane implements BlockingLane {
   pwritev(fd: number, iov: number, count: number, offset: number, token: number): void {
     this.#setVector(iov, count, offset);
     this.#give(IO_PWRITEV, fd, token);
+  }
+
+  fallocate(fd: number, mode: number, offset: number, bytes: number, token: number): void {
+    this.#setVector(mode, bytes, offset);
+    this.#give(IO_FALLOCATE, fd, token);
+  }
+
+  discard(fd: number, offset: number, bytes: number, token: number): void {
+    this.#setVector(0, bytes, offset);
+    this.#give(IO_DISCARD, fd, token);
+  }
+
+  settle(limitMs: number): boolean {
+    return this.#client.settle(this, limitMs);
   }
 
   close(): void {

@@ -1,14 +1,17 @@
 /** The I/O worker: makes one call after the other. Thread: I/O worker. */
 import { EINVAL } from '../../abi/errno.js';
+import { blockDiscard } from '../../sys/block-device.js';
 import { eventfdSignal } from '../../sys/eventfd.js';
-import { fdatasync, fsync, preadv, pwritev } from '../../sys/fd.js';
+import { fallocate, fdatasync, fsync, preadv, pwritev } from '../../sys/fd.js';
 import { f64At } from '../../util/typed.js';
 import { CONTROL_WAKE } from '../control-block.js';
 import { runThread, type ThreadContext } from '../entry.js';
 import {
   IO_BUSY,
   IO_CLOSED,
+  IO_DISCARD,
   IO_DONE,
+  IO_FALLOCATE,
   IO_FDATASYNC,
   IO_FSYNC,
   IO_GIVEN,
@@ -38,6 +41,10 @@ function call(slots: Float64Array, slot: number): number {
       return preadv(fd, iov, count, offset);
     case IO_PWRITEV:
       return pwritev(fd, iov, count, offset);
+    case IO_FALLOCATE:
+      return fallocate(fd, iov, offset, count);
+    case IO_DISCARD:
+      return blockDiscard(fd, offset, count);
     default:
       return -EINVAL;
   }
@@ -66,6 +73,7 @@ function work(context: ThreadContext<IoInit>): void {
       if (context.stopRequested() || !serve(ring, done)) return;
       done = (done + 1) | 0;
       Atomics.store(words, IO_DONE, done);
+      Atomics.notify(words, IO_DONE);
       eventfdSignal(context.data.doneFd);
     }
     if (context.stopRequested()) return;

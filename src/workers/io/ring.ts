@@ -11,7 +11,7 @@ export const IO_SLOTS = 64;
 // Words. Every access is an Atomics call.
 /** Calls given so far. Writer: client, after it filled the slot. Reader: worker. */
 export const IO_GIVEN = 0;
-/** Calls answered so far. Writer: worker, after it stored the result. Reader: client. */
+/** Calls answered so far. Writer: worker, after it stored the result. Reader: client, which waits for it to settle. */
 export const IO_DONE = 1;
 /** IO_WANTED_ values. Writer: client, once; main at its end. Reader: main, which waits for it without blocking. */
 export const IO_WANTED = 2;
@@ -30,9 +30,9 @@ export const IO_WANTED_NEVER = 2;
 // Doubles of a slot. Plain accesses, ordered by IO_GIVEN and IO_DONE.
 export const SLOT_OP = 0;
 export const SLOT_FD = 1;
-/** Address of the iovecs. */
+/** Address of the iovecs; fallocate: the mode. */
 export const SLOT_IOV = 2;
-/** Number of iovecs. */
+/** Number of iovecs; fallocate and discard: bytes of the range. */
 export const SLOT_COUNT = 3;
 /** File offset in bytes. */
 export const SLOT_OFFSET = 4;
@@ -49,6 +49,8 @@ export const IO_FSYNC = 1;
 export const IO_FDATASYNC = 2;
 export const IO_PREADV = 3;
 export const IO_PWRITEV = 4;
+export const IO_FALLOCATE = 5;
+export const IO_DISCARD = 6;
 
 /** Both views of the ring. */
 export class IoRing {

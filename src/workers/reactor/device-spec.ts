@@ -64,4 +64,13 @@ export interface ConsoleSpec extends DeviceSettings {
   readonly escape: 'ctrl-a' | 'ctrl-c' | 'none';
 }
 
-export type DeviceSpec = P9Spec | RngSpec | NetSpec | ConsoleSpec;
+export interface BlkSpec extends DeviceSettings {
+  readonly name: 'blk';
+  /** Raw image file or block device of the host. */
+  readonly path: string;
+  readonly readOnly: boolean;
+  /** Around the host's page cache (O_DIRECT). */
+  readonly direct: boolean;
+}
+
+export type DeviceSpec = P9Spec | RngSpec | NetSpec | ConsoleSpec | BlkSpec;

@@ -2,6 +2,7 @@
  * From a device's specification to the device with its back end. The one place that knows every kind of device and
  * every back end. Thread: reactor.
  */
+import { openDisk } from '../../backends/block/open-disk.js';
 import { GatewayBackend } from '../../backends/gateway/gateway.js';
 import { HostTree } from '../../backends/hostfs/host-tree.js';
 import { GetrandomSource } from '../../backends/random/getrandom.js';
@@ -16,11 +17,12 @@ import type { Counters } from '../../util/counters.js';
 import { LkvmError, StartError } from '../../util/errors.js';
 import type { BlockingCalls, EventLoop, Log } from '../../util/ports.js';
 import type { VirtioDevice } from '../../virtio/core/device.js';
+import { BlkDevice } from '../../virtio/devices/blk/device.js';
 import { ConsoleDevice } from '../../virtio/devices/console/device.js';
 import { NetDevice } from '../../virtio/devices/net/device.js';
 import { P9Device } from '../../virtio/devices/p9/device.js';
 import { RngDevice } from '../../virtio/devices/rng/device.js';
-import type { ConsoleSpec, DeviceSpec, NetSpec, P9Spec, RngSpec, TreeSpec } from './device-spec.js';
+import type { BlkSpec, ConsoleSpec, DeviceSpec, NetSpec, P9Spec, RngSpec, TreeSpec } from './device-spec.js';
 
 /** What devices need of the machine around them. */
 export interface DeviceSurroundings {
@@ -55,7 +57,7 @@ export class DeviceMaker {
   /**
    * Builds a device and opens its back end.
    * @param counters its row
-   * Errors: StartError (directory, tap, ...), ConfigError (features it does not have).
+   * Errors: StartError (directory, tap, disk, ...), ConfigError (features it does not have).
    */
   async make(spec: DeviceSpec, counters: Counters): Promise<VirtioDevice> {
     switch (spec.name) {
@@ -67,6 +69,8 @@ export class DeviceMaker {
         return this.#net(spec, counters);
       case 'p9':
         return await this.#p9(spec, counters);
+      case 'blk':
+        return this.#blk(spec, counters);
     }
   }
 
@@ -109,6 +113,11 @@ export class DeviceMaker {
       mac,
       features,
     });
+  }
+
+  #blk(spec: BlkSpec, counters: Counters): VirtioDevice {
+    const { queueSizes, features } = spec;
+    return new BlkDevice({ backend: openDisk(spec, this.#around), counters, queueSizes, features });
   }
 
   async #p9({ tree, tag, queueSizes, features }: P9Spec, counters: Counters): Promise<VirtioDevice> {
