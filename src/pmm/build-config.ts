@@ -10,7 +10,7 @@ import { type Features, hasFeature } from '../virtio/core/features.js';
 import type {
   ConsoleSpec,
   DeviceSettings,
-  DeviceSpec,
+  HvlDeviceSpec,
   P9Spec,
   RngSpec,
   TreeSpec,
@@ -152,7 +152,7 @@ function checkInterval(option: string, us: number): void {
   }
 }
 
-function checkStatic(devices: readonly DeviceSpec[], withDtb: boolean): void {
+function checkStatic(devices: readonly HvlDeviceSpec[], withDtb: boolean): void {
   const fixed = devices.filter((device) => device.static);
   if (withDtb || fixed.length === 0 || fixed.length === devices.length) return;
   const names = devices.filter((device) => !device.static).map((device) => deviceType(device.name).word);
@@ -161,7 +161,7 @@ function checkStatic(devices: readonly DeviceSpec[], withDtb: boolean): void {
   );
 }
 
-function deviceSpecs(devices: readonly PmmDeviceOptions[]): DeviceSpec[] {
+function deviceSpecs(devices: readonly PmmDeviceOptions[]): HvlDeviceSpec[] {
   const ofType = <T extends PmmDeviceOptions['type']>(type: T) =>
     devices.filter(
       (device): device is Extract<PmmDeviceOptions, { readonly type: T }> => device.type === type,

@@ -2,7 +2,7 @@
  * What a PMM is made of: plain data, so that it can be built by the command line or by a library user, checked once,
  * and sent to the reactor worker.
  */
-import type { DeviceSpec } from '../workers/reactor/device-spec.js';
+import type { HvlDeviceSpec } from '../workers/reactor/device-spec.js';
 import type { PollSpec } from '../workers/reactor/poll-of.js';
 
 /** Where the shared memory comes from. */
@@ -34,7 +34,7 @@ export interface PmmConfig {
   readonly pool: PoolSpec;
   readonly notify: NotifySpec;
   readonly poll: PollSpec;
-  readonly devices: readonly DeviceSpec[];
+  readonly devices: readonly HvlDeviceSpec[];
   /** Confine each device's rings and buffers to its own region (with-DTB only). */
   readonly confine: boolean;
   /** Detect a restart by the GUEST_PAGE_SIZE register; on unless a driver reads that register. */

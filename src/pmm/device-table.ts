@@ -22,10 +22,10 @@ import {
   VIRTIO_NET_F_MRG_RXBUF,
   VIRTIO_NET_F_STATUS,
 } from '../abi/virtio.js';
-import type { DeviceSpec } from '../workers/reactor/device-spec.js';
+import type { HvlDeviceSpec } from '../workers/reactor/device-spec.js';
 
-/** Type names of `DeviceSpec`. */
-export type DeviceName = DeviceSpec['name'];
+/** Type names of `HvlDeviceSpec`. */
+export type DeviceName = HvlDeviceSpec['name'];
 
 /** A feature that a device (or the ring) knows, by the name the specification gives it. */
 export interface NamedFeature {

@@ -5,7 +5,7 @@
 import { HVL_BLOCK_BYTES, HVL_BLOCK_PAGE_BYTES, HVL_FDT_BYTES } from '../abi/hvl.js';
 import { hvlDeviceTree } from '../virtio/transport/hvl/device-tree.js';
 import { type HvlDeviceRequest, type HvlLayout, planLayout } from '../virtio/transport/hvl/layout.js';
-import type { DeviceSpec } from '../workers/reactor/device-spec.js';
+import type { HvlDeviceSpec } from '../workers/reactor/device-spec.js';
 import type { PmmConfig } from './config.js';
 import { deviceType } from './device-table.js';
 import { macText } from './net-config.js';
@@ -17,12 +17,12 @@ const NET_CONFIG_BYTES = 24;
 const CONSOLE_CONFIG_BYTES = 12;
 
 /** What the user recognises a device by: a 9p tag, a MAC; "" if there is only one anyway. */
-export function deviceLabel(spec: DeviceSpec): string {
+export function deviceLabel(spec: HvlDeviceSpec): string {
   if (spec.name === 'p9') return spec.tag;
   return spec.name === 'net' ? macText(spec.mac) : '';
 }
 
-function configBytes(spec: DeviceSpec): number {
+function configBytes(spec: HvlDeviceSpec): number {
   switch (spec.name) {
     case 'p9':
       return 2 + new TextEncoder().encode(spec.tag).length + 1;
@@ -36,7 +36,7 @@ function configBytes(spec: DeviceSpec): number {
 }
 
 /** What a device needs in the pool. */
-export function deviceRequest(spec: DeviceSpec): HvlDeviceRequest {
+export function deviceRequest(spec: HvlDeviceSpec): HvlDeviceRequest {
   return {
     name: spec.name,
     deviceId: deviceType(spec.name).deviceId,

@@ -1,12 +1,5 @@
 /** Block devices: size, block sizes, discard. Results are >= 0 or -errno. Thread: any. */
-import {
-  BLKDISCARD,
-  BLKGETSIZE64,
-  BLKIOOPT,
-  BLKPBSZGET,
-  BLKROGET,
-  BLKSSZGET,
-} from '../abi/linux.js';
+import { BLKDISCARD, BLKGETSIZE64, BLKIOOPT, BLKPBSZGET, BLKROGET, BLKSSZGET } from '../abi/linux.js';
 import { getU64, setU64 } from '../util/u64.js';
 import { ioctl } from './fd.js';
 import { NativeBuffer } from './map.js';

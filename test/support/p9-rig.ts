@@ -4,7 +4,8 @@ import { IovArray } from '#lkvm/memory/iov-array.js';
 import { P9_DIR_START, P9Encoder, P9Reply, type P9Text } from '#lkvm/p9/client.js';
 import type { FileTree } from '#lkvm/p9/file-tree.js';
 import { P9Server, type P9ServerOptions } from '#lkvm/p9/server.js';
-import { fdatasync, fsync, preadv, pwritev } from '#lkvm/sys/fd.js';
+import { blockDiscard } from '#lkvm/sys/block-device.js';
+import { fallocate, fdatasync, fsync, preadv, pwritev } from '#lkvm/sys/fd.js';
 import { PENDING } from '#lkvm/util/pending.js';
 import type { BlockingCalls, BlockingHandler, BlockingLane } from '#lkvm/util/ports.js';
 import { TestMemory } from './driver-sim-memory.js';
@@ -34,6 +35,13 @@ export class ManualBlocking implements BlockingCalls {
       preadv: (fd, iov, count, offset, token) => later('preadv', () => preadv(fd, iov, count, offset), token),
       pwritev: (fd, iov, count, offset, token) =>
         later('pwritev', () => pwritev(fd, iov, count, offset), token),
+      fallocate: (fd, mode, offset, bytes, token) =>
+        later('fallocate', () => fallocate(fd, mode, offset, bytes), token),
+      discard: (fd, offset, bytes, token) => later('discard', () => blockDiscard(fd, offset, bytes), token),
+      settle: () => {
+        this.run();
+        return true;
+      },
       pending: 0,
       close: () => {
         open = false;

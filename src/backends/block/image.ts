@@ -91,7 +91,10 @@ function build(options: DiskOptions, isBlockDevice: boolean, fds: number[]): Dis
   if (directFd >= 0) fds.push(directFd);
   const align = new DirectAlignment(direct ? directFd : fd);
   const logical = isBlockDevice ? blockSize(logicalBlockBytes(fd), SECTOR) : SECTOR;
-  const physical = Math.max(logical, blockSize(isBlockDevice ? physicalBlockBytes(fd) : stat.blockBytes, PAGE));
+  const physical = Math.max(
+    logical,
+    blockSize(isBlockDevice ? physicalBlockBytes(fd) : stat.blockBytes, PAGE),
+  );
   return {
     fd,
     directFd,
@@ -120,7 +123,8 @@ function kindOf(path: string): number {
   close(fd);
   if (failed < 0) throw failure(path, 'cannot be examined', failed);
   const kind = stat.mode & S_IFMT;
-  if (kind === S_IFDIR) throw new StartError(`disk ${path} is a directory; an image file or a block device is needed`);
+  if (kind === S_IFDIR)
+    throw new StartError(`disk ${path} is a directory; an image file or a block device is needed`);
   if (kind !== S_IFREG && kind !== S_IFBLK) {
     throw new StartError(`disk ${path} is neither a file nor a block device`);
   }
@@ -139,14 +143,16 @@ function openFile({ path, readOnly }: DiskOptions, isBlockDevice: boolean): numb
     );
   }
   const refused = fd === -EACCES || fd === -EPERM || fd === -EROFS;
-  if (refused && !readOnly) throw failure(path, 'cannot be opened for writing (",ro" opens it read-only)', fd);
+  if (refused && !readOnly)
+    throw failure(path, 'cannot be opened for writing (",ro" opens it read-only)', fd);
   throw failure(path, 'cannot be opened', fd);
 }
 
 function openDirect({ path, readOnly }: DiskOptions, fd: number): number {
   const directFd = open(`/proc/self/fd/${fd}`, (readOnly ? O_RDONLY : O_RDWR) | O_DIRECT);
   if (directFd >= 0) return directFd;
-  if (directFd === -EINVAL) throw new StartError(`disk ${path}: its file system has no direct I/O; leave "direct" out`);
+  if (directFd === -EINVAL)
+    throw new StartError(`disk ${path}: its file system has no direct I/O; leave "direct" out`);
   throw failure(path, 'cannot be opened for direct I/O', directFd);
 }
 

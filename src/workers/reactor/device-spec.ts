@@ -73,4 +73,7 @@ export interface BlkSpec extends DeviceSettings {
   readonly direct: boolean;
 }
 
-export type DeviceSpec = P9Spec | RngSpec | NetSpec | ConsoleSpec | BlkSpec;
+/** Devices that hypervisorless mode has, too. */
+export type HvlDeviceSpec = P9Spec | RngSpec | NetSpec | ConsoleSpec;
+
+export type DeviceSpec = HvlDeviceSpec | BlkSpec;

@@ -8,13 +8,6 @@
 import { EAGAIN, EINTR } from '../../../abi/errno.js';
 import { VIRTIO_ID_BLOCK } from '../../../abi/virtio.js';
 import {
-  VIRTIO_BLK_F_BLK_SIZE,
-  VIRTIO_BLK_F_DISCARD,
-  VIRTIO_BLK_F_FLUSH,
-  VIRTIO_BLK_F_RO,
-  VIRTIO_BLK_F_SEG_MAX,
-  VIRTIO_BLK_F_TOPOLOGY,
-  VIRTIO_BLK_F_WRITE_ZEROES,
   VIRTIO_BLK_ID_BYTES,
   VIRTIO_BLK_OUTHDR_BYTES,
   VIRTIO_BLK_S_IOERR,
@@ -40,12 +33,12 @@ import {
 import { at, f64At, i32At } from '../../../util/typed.js';
 import type { ActiveDevice, VirtioDevice } from '../../core/device.js';
 import { finishDrain } from '../../core/drain.js';
-import { type Features, featureSet, hasFeature } from '../../core/features.js';
-import { DescChain } from '../../queue/desc-chain.js';
-import { CHAIN_OK, type VirtQueue } from '../../queue/virt-queue.js';
+import type { Features } from '../../core/features.js';
+import { CHAIN_OK } from '../../queue/virt-queue.js';
 import { checkFeatures } from '../feature-check.js';
 import type { BlockBackend, BlockListener } from './backend.js';
 import { BlkRequest, STEP_FLUSH, STEP_FREE, STEP_RANGES, STEP_SYNC, STEP_TRANSFER } from './request.js';
+import { BlkRun, possibleFeatures } from './run.js';
 import { BlkHeader, blkConfig, MAX_RANGE_SECTORS, statusDescriptor } from './wire.js';
 
 const QUEUE = 0;
@@ -67,37 +60,6 @@ export interface BlkDeviceOptions {
   readonly queueSizes: readonly number[];
   /** Features offered instead of all that the disk allows. */
   readonly features?: Features | undefined;
-}
-
-/** Everything that exists while a driver runs. */
-class BlkRun {
-  readonly active: ActiveDevice;
-  readonly queue: VirtQueue;
-  readonly chain: DescChain;
-  readonly generation: number;
-  /** The driver cannot flush, so a write is answered when it is on the medium. Section 5.2.6.2. */
-  readonly writeThrough: boolean;
-  readonly discard: boolean;
-  readonly writeZeroes: boolean;
-  faultsSeen = 0;
-
-  constructor(active: ActiveDevice, queue: VirtQueue, generation: number) {
-    this.active = active;
-    this.queue = queue;
-    this.chain = new DescChain(queue.size);
-    this.generation = generation;
-    this.writeThrough = !hasFeature(active.features, VIRTIO_BLK_F_FLUSH);
-    this.discard = hasFeature(active.features, VIRTIO_BLK_F_DISCARD);
-    this.writeZeroes = hasFeature(active.features, VIRTIO_BLK_F_WRITE_ZEROES);
-  }
-}
-
-function possibleFeatures({ facts }: BlockBackend): Features {
-  const bits = [VIRTIO_BLK_F_SEG_MAX, VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_TOPOLOGY];
-  if (facts.readOnly) bits.push(VIRTIO_BLK_F_RO);
-  else bits.push(VIRTIO_BLK_F_WRITE_ZEROES);
-  if (!facts.readOnly && facts.canDiscard) bits.push(VIRTIO_BLK_F_DISCARD);
-  return featureSet(...bits);
 }
 
 /** See the file's head. Thread: reactor. */
@@ -125,7 +87,7 @@ export class BlkDevice implements VirtioDevice, BlockListener {
   /** Errors: ConfigError if `features` has something this disk cannot do. */
   constructor(options: BlkDeviceOptions) {
     const { backend } = options;
-    const possible = possibleFeatures(backend);
+    const possible = possibleFeatures(backend.facts);
     this.features = options.features ?? possible;
     checkFeatures(this.name, this.features, possible.low);
     this.queueMaxSizes = options.queueSizes;
@@ -326,7 +288,8 @@ export class BlkDevice implements VirtioDevice, BlockListener {
     for (let i = 0; i < ranges.count; i++) {
       if ((ranges.flags(i) & ~allowedFlags) !== 0) return VIRTIO_BLK_S_UNSUPP;
       const sectors = ranges.sectors(i);
-      if (sectors > MAX_RANGE_SECTORS || ranges.sector(i) + sectors > this.#sectors) return VIRTIO_BLK_S_IOERR;
+      if (sectors > MAX_RANGE_SECTORS || ranges.sector(i) + sectors > this.#sectors)
+        return VIRTIO_BLK_S_IOERR;
     }
     request.step = STEP_RANGES;
     request.range = -1;
@@ -354,7 +317,12 @@ export class BlkDevice implements VirtioDevice, BlockListener {
   }
 
   #getId(request: BlkRequest): number {
-    request.written = request.iov.scatter(this.#id, 0, 0, Math.min(request.writableBytes - 1, this.#id.length));
+    request.written = request.iov.scatter(
+      this.#id,
+      0,
+      0,
+      Math.min(request.writableBytes - 1, this.#id.length),
+    );
     request.iov.commit(request.written);
     return VIRTIO_BLK_S_OK;
   }
