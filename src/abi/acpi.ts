@@ -13,10 +13,6 @@ export const ACPI_RSDP_BYTES = 36;
 /** Bytes that the first checksum covers: the structure of revision 0. */
 export const ACPI_RSDP_V1_BYTES = 20;
 export const ACPI_RSDP_REVISION = 2;
-/** Where software looks for the RSDP, on boundaries of 16 bytes; section 5.2.5.1. */
-export const ACPI_RSDP_SCAN_START = 0xe_0000;
-export const ACPI_RSDP_SCAN_END = 0x10_0000;
-export const ACPI_RSDP_ALIGN = 16;
 
 // System description table header, section 5.2.6
 export const ACPI_HEADER_SIGNATURE_OFF = 0;
@@ -51,7 +47,6 @@ export const ACPI_DSDT_REVISION = 2;
 export const ACPI_FADT_FIRMWARE_CTRL_OFF = 36;
 export const ACPI_FADT_DSDT_OFF = 40;
 export const ACPI_FADT_SCI_INT_OFF = 46;
-export const ACPI_FADT_SMI_CMD_OFF = 48;
 export const ACPI_FADT_PM1A_EVT_BLK_OFF = 56;
 export const ACPI_FADT_PM1A_CNT_BLK_OFF = 64;
 export const ACPI_FADT_PM_TMR_BLK_OFF = 76;
@@ -91,12 +86,6 @@ export const ACPI_FADT_NO_VGA = 2;
 export const ACPI_FADT_NO_ASPM = 4;
 
 // Generic Address Structure, section 5.2.3.2
-export const ACPI_GAS_SPACE_ID_OFF = 0;
-export const ACPI_GAS_BIT_WIDTH_OFF = 1;
-export const ACPI_GAS_BIT_OFFSET_OFF = 2;
-export const ACPI_GAS_ACCESS_SIZE_OFF = 3;
-export const ACPI_GAS_ADDRESS_OFF = 4;
-export const ACPI_GAS_BYTES = 12;
 export const ACPI_GAS_SYSTEM_IO = 1;
 export const ACPI_GAS_ACCESS_BYTE = 1;
 export const ACPI_GAS_ACCESS_WORD = 2;
@@ -110,9 +99,6 @@ export const ACPI_FACS_VERSION = 2;
 export const ACPI_FACS_ALIGN = 64;
 
 // Multiple APIC Description Table, section 5.2.12
-export const ACPI_MADT_LOCAL_APIC_ADDRESS_OFF = 36;
-export const ACPI_MADT_FLAGS_OFF = 40;
-export const ACPI_MADT_ENTRIES_OFF = 44;
 /** Bit: there is also a pair of 8259. */
 export const ACPI_MADT_PCAT_COMPAT = 0;
 export const ACPI_MADT_LOCAL_APIC = 0;
@@ -132,14 +118,9 @@ export const ACPI_MADT_BUS_ISA = 0;
 // MPS INTI flags, table 5-50; the MP table has the same
 export const MPS_INTI_CONFORMS = 0x0;
 export const MPS_INTI_ACTIVE_HIGH = 0x1;
-export const MPS_INTI_ACTIVE_LOW = 0x3;
-export const MPS_INTI_EDGE = 0x4;
 export const MPS_INTI_LEVEL = 0xc;
 
 // MCFG
 export const ACPI_MCFG_ENTRIES_OFF = 44;
 export const ACPI_MCFG_ENTRY_ADDRESS_OFF = 0;
-export const ACPI_MCFG_ENTRY_SEGMENT_OFF = 8;
-export const ACPI_MCFG_ENTRY_START_BUS_OFF = 10;
-export const ACPI_MCFG_ENTRY_END_BUS_OFF = 11;
 export const ACPI_MCFG_ENTRY_BYTES = 16;

@@ -16,8 +16,6 @@ export const AML_NULL_NAME = 0x00;
 export const AML_DUAL_NAME_PREFIX = 0x2e;
 export const AML_MULTI_NAME_PREFIX = 0x2f;
 export const AML_ROOT_CHAR = 0x5c;
-export const AML_PARENT_PREFIX = 0x5e;
-export const AML_NAME_PAD = 0x5f;
 export const AML_NAME_SEG_BYTES = 4;
 
 // Objects

@@ -10,7 +10,6 @@ export const MP_FLOATING_BYTES = 16;
 export const MP_FLOATING_ALIGN = 16;
 /** Where software looks for it, of the places of section 4. */
 export const MP_SCAN_START = 0xf_0000;
-export const MP_SCAN_END = 0x10_0000;
 /** Revision 1.4 */
 export const MP_REVISION = 4;
 
