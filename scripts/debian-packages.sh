@@ -12,6 +12,8 @@ wanted=(
   ping:iputils-ping
   aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
   qemu-aarch64-static:qemu-user-static
+  qemu-system-x86_64:qemu-system-x86
+  xz:xz-utils
 )
 missing=()
 for entry in "${wanted[@]}"; do
@@ -24,5 +26,6 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
 fi
 echo "lkvm: installing Debian packages for the tests: ${missing[*]} (and libc6-dev-arm64-cross)" >&2
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
+# A list in the middle of its mirror's update fails alone; if a package is missing because of that, the next line says so.
+apt-get update -qq || true
 apt-get install -y -qq --no-install-recommends "${missing[@]}" libc6-dev-arm64-cross > /dev/null

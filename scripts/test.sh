@@ -6,6 +6,10 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 
 bash scripts/debian-packages.sh
 bash scripts/setup.sh
+if [ $# -eq 0 ] || [[ "$*" == *test/bed/* ]]; then
+  # kernels and busyboxes for the guests; without them those tests are skipped, but not in continuous integration
+  bash scripts/bed/fetch.sh || [ "${CI:-}" != true ]
+fi
 node_modules/.bin/biome check --error-on-warnings .
 rm -rf build # with tsc's notes in it: otherwise it would not write again what has not changed
 node_modules/.bin/tsc -p tsconfig.test.json
