@@ -6,10 +6,12 @@ import * as hvl from '#lkvm/abi/hvl.js';
 import * as kvm from '#lkvm/abi/kvm.js';
 import * as kvmX86 from '#lkvm/abi/kvm-x86.js';
 import * as linux from '#lkvm/abi/linux.js';
+import * as pci from '#lkvm/abi/pci.js';
 import * as tun from '#lkvm/abi/tun.js';
 import * as virtio from '#lkvm/abi/virtio.js';
 import * as virtioBlk from '#lkvm/abi/virtio-blk.js';
 import * as mmio from '#lkvm/abi/virtio-mmio.js';
+import * as virtioPci from '#lkvm/abi/virtio-pci.js';
 import * as ring from '#lkvm/abi/virtio-ring.js';
 import { ABI_X64, type ArchAbi } from '#lkvm/sys/arch.js';
 
@@ -88,6 +90,9 @@ export const STRUCTS: Record<string, readonly [type: string, fieldPrefix: string
   VIRTQ_DESC: ['struct vring_desc', ''],
   VIRTQ_USED: ['struct vring_used', ''],
   VIRTQ_USED_ELEM: ['struct vring_used_elem', ''],
+  VIRTIO_PCI_CAP: ['struct virtio_pci_cap', ''],
+  VIRTIO_PCI_CFG_CAP: ['struct virtio_pci_cfg_cap', ''],
+  VIRTIO_PCI_NOTIFY_CAP: ['struct virtio_pci_notify_cap', ''],
 };
 
 /** Constants whose C expression follows from neither rule. */
@@ -224,6 +229,19 @@ export const GROUPS: readonly Group[] = [
     headers: ['linux/virtio_mmio.h'],
     values: () => ({ ...hvl }),
     own: /^HVLS?_/,
+  },
+  {
+    name: 'abi/pci.ts',
+    headers: ['linux/pci_regs.h'],
+    values: () => ({ ...pci }),
+    // ids are not in the headers of user space; the others are not about configuration space
+    own: /^(PCI_(CONFIG|ECAM|VENDOR_ID|DEVICE_ID|SUBVENDOR_ID|SUBDEVICE_ID|CLASS_BRIDGE)_|I440FX_)/,
+  },
+  {
+    name: 'abi/virtio-pci.ts',
+    headers: ['linux/virtio_pci.h'],
+    values: () => ({ ...virtioPci }),
+    own: /^VIRTIO_PCI_(VENDOR|DEVICE_BASE|SUBSYSTEM_BASE|REVISION|COMMON_BYTES)$/,
   },
   {
     name: 'abi/kvm.ts',
