@@ -77,6 +77,7 @@ export const ACPI_FADT_WBINVD = 0;
 export const ACPI_FADT_PROC_C1 = 2;
 export const ACPI_FADT_SLP_BUTTON = 5;
 export const ACPI_FADT_FIX_RTC = 6;
+export const ACPI_FADT_TMR_VAL_EXT = 8;
 export const ACPI_FADT_RESET_REG_SUP = 10;
 
 // IA-PC boot architecture flags, bits; section 5.2.9.3

@@ -185,6 +185,8 @@ export const KVM_IRQCHIP_PIC_MASTER = 0;
 export const KVM_IRQCHIP_PIC_SLAVE = 1;
 export const KVM_IRQCHIP_IOAPIC = 2;
 export const KVM_IOAPIC_NUM_PINS = 24;
+/** Edge or level, a bit for each line, in struct kvm_pic_state. */
+export const KVM_PIC_ELCR_OFF = 14;
 export const KVM_PIT_CONFIG_FLAGS_OFF = 0;
 export const KVM_PIT_CONFIG_BYTES = 64;
 export const KVM_PIT_SPEAKER_DUMMY = 1;

@@ -127,6 +127,19 @@ export const SET_IDENTITY_MAP_ADDR = vm(
   x.KVM_CAP_SET_IDENTITY_MAP_ADDR,
 );
 export const CREATE_IRQCHIP = vm('KVM_CREATE_IRQCHIP', x.KVM_CREATE_IRQCHIP, NONE, k.KVM_CAP_IRQCHIP);
+export const GET_IRQCHIP = vm(
+  'KVM_GET_IRQCHIP',
+  x.KVM_GET_IRQCHIP,
+  ['rw', 'kvm_irqchip', x.KVM_IRQCHIP_BYTES],
+  k.KVM_CAP_IRQCHIP,
+);
+// The number says "read", although the structure is written: history.
+export const SET_IRQCHIP = vm(
+  'KVM_SET_IRQCHIP',
+  x.KVM_SET_IRQCHIP,
+  ['r', 'kvm_irqchip', x.KVM_IRQCHIP_BYTES],
+  k.KVM_CAP_IRQCHIP,
+);
 export const CREATE_PIT2 = vm(
   'KVM_CREATE_PIT2',
   x.KVM_CREATE_PIT2,

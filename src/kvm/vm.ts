@@ -41,6 +41,13 @@ import {
   KVM_MSI_BYTES,
   KVM_MSI_DATA_OFF,
 } from '../abi/kvm.js';
+import {
+  KVM_IRQCHIP_CHIP_ID_OFF,
+  KVM_IRQCHIP_CHIP_OFF,
+  KVM_IRQCHIP_PIC_MASTER,
+  KVM_IRQCHIP_PIC_SLAVE,
+  KVM_PIC_ELCR_OFF,
+} from '../abi/kvm-x86.js';
 import { NativeBuffer } from '../memory/native-buffer.js';
 import { close } from '../sys/fd.js';
 import { setU64 } from '../util/u64.js';
@@ -155,6 +162,22 @@ export class Vm {
   /** In-kernel PICs, IOAPIC and one local APIC per vCPU. Before the first vCPU. */
   createIrqchip(): void {
     io.mustCall(this.fd, io.CREATE_IRQCHIP);
+  }
+
+  /**
+   * Makes lines of the PICs level-triggered, as a PC's firmware does by ports 0x4d0 and 0x4d1: a kernel that uses the PICs
+   * without ACPI takes them as they are. After {@link createIrqchip}.
+   * @param gsis each 0 ... 15, and not 0, 1, 2, 8 or 13, which are edges by definition; all others become edges
+   */
+  setLevelTriggered(gsis: readonly number[]): void {
+    const { view, u8, address } = this.#scratch;
+    for (const chip of [KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE]) {
+      const lines = gsis.filter((gsi) => gsi >> 3 === chip).reduce((bits, gsi) => bits | (1 << (gsi & 7)), 0);
+      view.setUint32(KVM_IRQCHIP_CHIP_ID_OFF, chip, true);
+      io.mustCall(this.fd, io.GET_IRQCHIP, address);
+      u8[KVM_IRQCHIP_CHIP_OFF + KVM_PIC_ELCR_OFF] = lines;
+      io.mustCall(this.fd, io.SET_IRQCHIP, address);
+    }
   }
 
   /** In-kernel timer, ports 0x40 ... 0x43. @param flags KVM_PIT_SPEAKER_DUMMY: also port 0x61 */

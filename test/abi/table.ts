@@ -46,6 +46,7 @@ export const STRUCTS: Record<string, readonly [type: string, fieldPrefix: string
   KVM_MSR: ['struct kvm_msr_entry', ''],
   KVM_MSRS: ['struct kvm_msrs', ''],
   KVM_MSR_LIST: ['struct kvm_msr_list', ''],
+  KVM_PIC: ['struct kvm_pic_state', ''],
   KVM_PIT_CONFIG: ['struct kvm_pit_config', ''],
   KVM_PIT_STATE: ['struct kvm_pit_state2', ''],
   KVM_REGS: ['struct kvm_regs', ''],

@@ -66,6 +66,9 @@ export const PCI_INTX_GSIS: readonly number[] = [10, 11];
 /** Edges of virtio-mmio devices, one each, those below 16 first. 12 stays free for hypervisorless guests. */
 export const VIRTIO_MMIO_GSIS: readonly number[] = [5, 6, 7, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
 
+/** Level-triggered lines; the firmware (that is us) sets the PICs to that, too. */
+export const LEVEL_GSIS: readonly number[] = [SCI_GSI, ...PCI_INTX_GSIS];
+
 /** The line of INTA# of a function in PCI slot `slot`, 0 ... 31. */
 export function pciIntxGsi(slot: number): number {
   return PCI_INTX_GSIS[slot % PCI_INTX_GSIS.length] as number;

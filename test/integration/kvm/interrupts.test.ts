@@ -311,3 +311,32 @@ test('coalesced zones: writes to memory and ports → no exit each, all in the r
   assert.equal(ring.drain(sink), 0);
   rig.vm.removeCoalescedZone({ space: 'mmio', address: DEVICE, bytes: 0x1000 });
 });
+
+test('Vm.setLevelTriggered: lines 9, 10 and 11 → the guest reads them as level-triggered, also after it has initialised the PICs', {
+  skip,
+}, (t) => {
+  const rig = makeVm(t, true);
+  rig.vm.setLevelTriggered([9, 10, 11]);
+  const elcr = (port: number) => [0xba, port & 0xff, port >> 8]; // mov dx, port
+  rig.load(
+    wirePic(new Asm(16), 0)
+      .outByte(0xa0, 0x11)
+      .outByte(0xa1, 0x70)
+      .db(...elcr(0x4d0))
+      .inDx()
+      .outAl(0x80)
+      .db(...elcr(0x4d1))
+      .inDx()
+      .outAl(0x80)
+      .hlt()
+      .code(),
+  );
+  const vcpu = makeVcpu(rig);
+  realMode(vcpu);
+  const values = [0, 1].map(() => {
+    assert.equal(vcpu.enter(), 0);
+    assert.equal(vcpu.run.exitReason(), KVM_EXIT_IO);
+    return vcpu.run.u8[vcpu.run.ioDataOffset()];
+  });
+  assert.deepEqual(values, [0x00, 0x0e]);
+});

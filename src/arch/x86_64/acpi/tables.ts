@@ -36,6 +36,7 @@ const FADT_FLAGS =
   (1 << abi.ACPI_FADT_PROC_C1) |
   (1 << abi.ACPI_FADT_SLP_BUTTON) |
   (1 << abi.ACPI_FADT_FIX_RTC) |
+  (1 << abi.ACPI_FADT_TMR_VAL_EXT) |
   (1 << abi.ACPI_FADT_RESET_REG_SUP);
 
 /** A table with its header and checksum. @param body what follows the header */
@@ -145,7 +146,7 @@ export function madt({ cpus }: FirmwareDescription): Uint8Array {
     ]),
     // The timer's line of the 8259 is the cascade's on the IOAPIC.
     override(0, 2, abi.MPS_INTI_CONFORMS),
-    ...[map.SCI_GSI, ...map.PCI_INTX_GSIS].map((gsi) => override(gsi, gsi, level)),
+    ...map.LEVEL_GSIS.map((gsi) => override(gsi, gsi, level)),
     concat([
       bytesOf(abi.ACPI_MADT_LOCAL_APIC_NMI, abi.ACPI_MADT_LOCAL_APIC_NMI_BYTES),
       bytesOf(abi.ACPI_MADT_ALL_PROCESSORS),
