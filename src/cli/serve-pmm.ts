@@ -1,9 +1,9 @@
 /** The common part of `run` and `pmm`: from words to a checked configuration, and then to a running PMM. */
 import { writeFileSync } from 'node:fs';
+import { resolveShares } from '../machine/host-paths.js';
 import { buildPmmConfig } from '../pmm/build-config.js';
 import type { PmmConfig } from '../pmm/config.js';
 import { deviceType } from '../pmm/device-table.js';
-import { resolveShares } from '../pmm/host-paths.js';
 import { layoutDtb, pmmLayout } from '../pmm/memory-map.js';
 import type { WarmReactor } from '../pmm/warm-reactor.js';
 import { StartError } from '../util/errors.js';
@@ -40,7 +40,8 @@ export function dumpDtb(config: PmmConfig, path: string): void {
 export async function servePmm(options: ParsedOptions, reactor?: WarmReactor): Promise<number> {
   const log = logOf(options);
   const words = readPmmWords(options);
-  const config = resolveShares(buildPmmConfig(words.options));
+  const checked = buildPmmConfig(words.options);
+  const config = { ...checked, devices: resolveShares(checked.devices) };
   remark(words, log);
   if (words.dumpDtb !== undefined) dumpDtb(config, words.dumpDtb);
   const { startPmm } = await import('../pmm/create-pmm.js');

@@ -4,35 +4,19 @@
  *
  * Every error is one line: what is wrong, the value given, what is allowed, what to do. Thread: main.
  */
-import { VIRTQ_SIZE_MAX } from '../abi/virtio-ring.js';
+import { checkTags, consoleSpec, p9Spec, queueSettings } from '../machine/device-config.js';
+import type { DeviceName } from '../machine/device-facts.js';
+import { netSpecs } from '../machine/net-config.js';
 import { ConfigError } from '../util/errors.js';
-import { type Features, hasFeature } from '../virtio/core/features.js';
-import type {
-  ConsoleSpec,
-  DeviceSettings,
-  HvlDeviceSpec,
-  P9Spec,
-  RngSpec,
-  TreeSpec,
-} from '../workers/reactor/device-spec.js';
+import type { DeviceSettings, HvlDeviceSpec, RngSpec } from '../workers/reactor/device-spec.js';
 import type { NotifySpec, PmmConfig, PollSpec, PoolSpec } from './config.js';
-import { DEVICE_TYPES, type DeviceType, deviceType } from './device-table.js';
+import { DEVICE_TYPES, deviceType } from './device-table.js';
 import { pmmLayout } from './memory-map.js';
-import { netSpecs } from './net-config.js';
-import type {
-  PmmCommonDeviceOptions,
-  PmmConsoleOptions,
-  PmmDeviceOptions,
-  PmmOptions,
-  PmmPoolOptions,
-  PmmShareOptions,
-} from './options.js';
+import type { PmmCommonDeviceOptions, PmmDeviceOptions, PmmOptions, PmmPoolOptions } from './options.js';
 
 const PAGE_BYTES = 4096;
 /** Longest interval of `--poll interval` and `--notify poll`. */
 export const MAX_INTERVAL_US = 1_000_000;
-export const DEFAULT_TAG = 'kvm_9p';
-const MAX_TAG_BYTES = 32;
 /** sockaddr_un.sun_path without the NUL. */
 const MAX_SOCKET_PATH = 107;
 export const DEFAULT_UIO = '/dev/uio0';
@@ -166,12 +150,10 @@ function deviceSpecs(devices: readonly PmmDeviceOptions[]): HvlDeviceSpec[] {
     devices.filter(
       (device): device is Extract<PmmDeviceOptions, { readonly type: T }> => device.type === type,
     );
-  const shares = ofType('9p').map(p9Spec);
+  const shares = ofType('9p').map((share) => p9Spec(share, deviceSettings));
   checkTags(shares);
-  const rngs = ofType('rng').map(
-    (rng): RngSpec => ({ name: 'rng', ...deviceSettings(rng, deviceType('rng')) }),
-  );
-  const consoles = ofType('console').map(consoleSpec);
+  const rngs = ofType('rng').map((rng): RngSpec => ({ name: 'rng', ...deviceSettings(rng, 'rng') }));
+  const consoles = ofType('console').map((console) => consoleSpec(console, deviceSettings));
   for (const { length, 0: first } of [rngs, consoles]) {
     if (length > 1) throw new ConfigError(`${length} ${first?.name} devices; there can be one`);
   }
@@ -179,50 +161,9 @@ function deviceSpecs(devices: readonly PmmDeviceOptions[]): HvlDeviceSpec[] {
   return DEVICE_TYPES.flatMap(({ name }) => specs.filter((spec) => spec.name === name));
 }
 
-function consoleSpec(console: PmmConsoleOptions): ConsoleSpec {
-  return {
-    name: 'console',
-    ...deviceSettings(console, deviceType('console')),
-    inputFd: console.inputFd ?? 0,
-    outputFd: console.outputFd ?? 1,
-    escape: console.escape ?? 'ctrl-a',
-  };
-}
-
-function p9Spec(share: PmmShareOptions): P9Spec {
-  const tag = share.tag ?? DEFAULT_TAG;
-  const bytes = new TextEncoder().encode(tag).length;
-  if (bytes < 1 || bytes > MAX_TAG_BYTES) {
-    throw new ConfigError(`--9p tag "${tag}" has ${bytes} bytes; a mount tag has 1 ... ${MAX_TAG_BYTES}`);
-  }
-  return { name: 'p9', ...deviceSettings(share, deviceType('p9')), tag, tree: treeSpec(share) };
-}
-
-function treeSpec(share: PmmShareOptions): TreeSpec {
-  const { directory, module, remote } = share;
-  const given = [directory, module, remote].filter((each) => each !== undefined);
-  if (given.length !== 1) {
-    throw new ConfigError(
-      `a 9p device shows exactly one of directory, module and remote; ${given.length} are given`,
-    );
-  }
-  if (module !== undefined) return { kind: 'module', ...module, options: module.options };
-  if (remote !== undefined) return { kind: 'remote', id: remote };
-  return { kind: 'directory', path: directory ?? '', readOnly: share.readOnly ?? false };
-}
-
-function checkTags(shares: readonly P9Spec[]): void {
-  const seen = new Set<string>();
-  for (const { tag } of shares) {
-    if (seen.has(tag)) {
-      throw new ConfigError(`two --9p shares have the tag "${tag}"; give each its own: --9p DIR,TAG`);
-    }
-    seen.add(tag);
-  }
-}
-
 /** Settings every device has, checked. */
-function deviceSettings(options: PmmCommonDeviceOptions, type: DeviceType): DeviceSettings {
+function deviceSettings(options: PmmCommonDeviceOptions, name: DeviceName): DeviceSettings {
+  const type = deviceType(name);
   const regionBytes = options.regionBytes ?? type.regionBytes;
   if (regionBytes < PAGE_BYTES) {
     throw new ConfigError(
@@ -230,38 +171,9 @@ function deviceSettings(options: PmmCommonDeviceOptions, type: DeviceType): Devi
     );
   }
   checkAligned(`--region ${type.word}`, regionBytes);
-  const { features } = options;
-  if (features !== undefined) checkFeatures(features, type);
   return {
     regionBytes,
-    queueSizes: queueSizes(options.queueSizes, type),
-    features,
+    ...queueSettings(options, type, type.queueMaxSizes),
     static: options.static ?? false,
   };
-}
-
-function queueSizes(given: readonly number[] | undefined, type: DeviceType): readonly number[] {
-  if (given === undefined) return type.queueMaxSizes;
-  const queues = type.queueMaxSizes.length;
-  if (given.length !== 1 && given.length !== queues) {
-    throw new ConfigError(
-      `--queue-size ${type.word}=${given.join(',')}: ${given.length} sizes, but it has ${queues} (${type.queueNames.join(', ')}); give one for all, or one for each`,
-    );
-  }
-  for (const size of given) {
-    if (!Number.isInteger(size) || size < 1 || size > VIRTQ_SIZE_MAX || (size & (size - 1)) !== 0) {
-      throw new ConfigError(
-        `--queue-size ${type.word}=${size}: a queue size is a power of two, 1 ... ${VIRTQ_SIZE_MAX}`,
-      );
-    }
-  }
-  return type.queueMaxSizes.map((_, index) => given[given.length === 1 ? 0 : index] as number);
-}
-
-function checkFeatures(features: Features, type: DeviceType): void {
-  for (let bit = 0; bit < 64; bit++) {
-    if (!hasFeature(features, bit) || type.features.some((each) => each.bit === bit)) continue;
-    const known = type.features.map(({ name, bit: number }) => `${name} (${number})`).join(', ');
-    throw new ConfigError(`--features ${type.word}: feature bit ${bit} is not known; known are ${known}`);
-  }
 }

@@ -1,98 +1,21 @@
 /**
- * What is known of each device type before any device exists: its place in the order of slots, its sizes, and the
- * features that can be put on a predefined list.
+ * What is known of each device type of a PMM before any device exists: its place in the order of slots, its sizes, and
+ * what every machine knows of it.
  */
 import { HVL_DEVICE_TYPES, type HvlDeviceType } from '../abi/hvl.js';
-import {
-  VIRTIO_9P_MOUNT_TAG,
-  VIRTIO_CONSOLE_F_SIZE,
-  VIRTIO_F_EVENT_IDX,
-  VIRTIO_F_INDIRECT_DESC,
-  VIRTIO_NET_F_CSUM,
-  VIRTIO_NET_F_GUEST_CSUM,
-  VIRTIO_NET_F_GUEST_ECN,
-  VIRTIO_NET_F_GUEST_TSO4,
-  VIRTIO_NET_F_GUEST_TSO6,
-  VIRTIO_NET_F_GUEST_UFO,
-  VIRTIO_NET_F_HOST_ECN,
-  VIRTIO_NET_F_HOST_TSO4,
-  VIRTIO_NET_F_HOST_TSO6,
-  VIRTIO_NET_F_HOST_UFO,
-  VIRTIO_NET_F_MAC,
-  VIRTIO_NET_F_MRG_RXBUF,
-  VIRTIO_NET_F_STATUS,
-} from '../abi/virtio.js';
-import type { HvlDeviceSpec } from '../workers/reactor/device-spec.js';
+import { type DeviceFacts, type DeviceName, deviceFacts, isDeviceName } from '../machine/device-facts.js';
 
-/** Type names of `HvlDeviceSpec`. */
-export type DeviceName = HvlDeviceSpec['name'];
-
-/** A feature that a device (or the ring) knows, by the name the specification gives it. */
-export interface NamedFeature {
-  readonly name: string;
-  /** Bit number. */
-  readonly bit: number;
-  /** Only with a tap behind it. */
-  readonly tapOnly: boolean;
-}
-
-/** Facts about a type: what the protocol fixes, and what the user needs to know. */
-export interface DeviceType extends HvlDeviceType {
+/** Facts about a type, and what the protocol fixes. */
+export interface DeviceType extends HvlDeviceType, DeviceFacts {
   readonly name: DeviceName;
-  /** What the user calls it: the same, but "9p". */
-  readonly word: string;
-  readonly queueNames: readonly string[];
-  readonly features: readonly NamedFeature[];
 }
-
-const feature = (name: string, bit: number, tapOnly = false): NamedFeature => ({ name, bit, tapOnly });
-
-/** Ring features: off unless a predefined list names them. */
-const RING = [feature('indirect_desc', VIRTIO_F_INDIRECT_DESC), feature('event_idx', VIRTIO_F_EVENT_IDX)];
-
-const NET = [
-  feature('csum', VIRTIO_NET_F_CSUM, true),
-  feature('guest_csum', VIRTIO_NET_F_GUEST_CSUM, true),
-  feature('mac', VIRTIO_NET_F_MAC),
-  feature('guest_tso4', VIRTIO_NET_F_GUEST_TSO4, true),
-  feature('guest_tso6', VIRTIO_NET_F_GUEST_TSO6, true),
-  feature('guest_ecn', VIRTIO_NET_F_GUEST_ECN, true),
-  feature('guest_ufo', VIRTIO_NET_F_GUEST_UFO, true),
-  feature('host_tso4', VIRTIO_NET_F_HOST_TSO4, true),
-  feature('host_tso6', VIRTIO_NET_F_HOST_TSO6, true),
-  feature('host_ecn', VIRTIO_NET_F_HOST_ECN, true),
-  feature('host_ufo', VIRTIO_NET_F_HOST_UFO, true),
-  feature('mrg_rxbuf', VIRTIO_NET_F_MRG_RXBUF),
-  feature('status', VIRTIO_NET_F_STATUS),
-];
-
-type Details = Pick<DeviceType, 'word' | 'queueNames' | 'features'>;
-
-const DETAILS: Readonly<Record<DeviceName, Details>> = {
-  p9: {
-    word: '9p',
-    queueNames: ['requests'],
-    features: [feature('mount_tag', VIRTIO_9P_MOUNT_TAG), ...RING],
-  },
-  rng: { word: 'rng', queueNames: ['requests'], features: RING },
-  net: { word: 'net', queueNames: ['rx', 'tx'], features: [...NET, ...RING] },
-  console: {
-    word: 'console',
-    queueNames: ['rx', 'tx'],
-    features: [feature('size', VIRTIO_CONSOLE_F_SIZE), ...RING],
-  },
-};
 
 /** The types that can be made, in the order of slots. */
 export const DEVICE_TYPES: readonly DeviceType[] = HVL_DEVICE_TYPES.flatMap((type) =>
-  isDeviceName(type.name) ? [{ ...type, name: type.name, ...DETAILS[type.name] }] : [],
+  isDeviceName(type.name) ? [{ ...type, ...deviceFacts(type.name) }] : [],
 );
 
-function isDeviceName(name: string): name is DeviceName {
-  return Object.hasOwn(DETAILS, name);
-}
-
-/** Facts about a type that certainly exists. */
+/** Facts about a type that certainly exists in a PMM. */
 export function deviceType(name: DeviceName): DeviceType {
   return DEVICE_TYPES.find((type) => type.name === name) as DeviceType;
 }

@@ -3,12 +3,12 @@
  * opened or touched.
  */
 import { HVL_BLOCK_BYTES, HVL_BLOCK_PAGE_BYTES, HVL_FDT_BYTES } from '../abi/hvl.js';
+import { macText } from '../machine/net-config.js';
 import { hvlDeviceTree } from '../virtio/transport/hvl/device-tree.js';
 import { type HvlDeviceRequest, type HvlLayout, planLayout } from '../virtio/transport/hvl/layout.js';
 import type { HvlDeviceSpec } from '../workers/reactor/device-spec.js';
 import type { PmmConfig } from './config.js';
 import { deviceType } from './device-table.js';
-import { macText } from './net-config.js';
 
 export { hvlDeviceTree as layoutDtb, hvlTree as layoutTree } from '../virtio/transport/hvl/device-tree.js';
 

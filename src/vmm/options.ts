@@ -2,7 +2,7 @@
  * What a library user (or the command line) says about a KVM machine: only what differs from the defaults.
  * `buildVmConfig` checks it and fills in the rest. Plain data.
  */
-import type { PmmConsoleOptions, PmmNetOptions, PmmRngOptions, PmmShareOptions } from '../pmm/options.js';
+import type { ConsoleOptions, NetOptions, RngOptions, ShareOptions } from '../machine/device-options.js';
 import type { PollSpec } from '../workers/reactor/poll-of.js';
 import type { TransportKind } from './config.js';
 
@@ -17,13 +17,9 @@ export interface VmDiskOptions {
 }
 
 /** A virtio device; its settings are those of the same device in a PMM. `transport` overrides the machine's. */
-export type VmDeviceOptions = (
-  | VmDiskOptions
-  | Omit<PmmShareOptions, 'regionBytes' | 'static'>
-  | Omit<PmmRngOptions, 'regionBytes' | 'static'>
-  | Omit<PmmNetOptions, 'regionBytes' | 'static'>
-  | Omit<PmmConsoleOptions, 'regionBytes' | 'static'>
-) & { readonly transport?: TransportKind | undefined };
+export type VmDeviceOptions = (VmDiskOptions | ShareOptions | RngOptions | NetOptions | ConsoleOptions) & {
+  readonly transport?: TransportKind | undefined;
+};
 
 /** Options of a KVM machine. */
 export interface VmOptions {

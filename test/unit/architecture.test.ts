@@ -38,6 +38,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     ...DEVICE_SIDE,
   ],
   workers: ['reactor', 'sys', ...LOW],
+  // What every kind of machine has: device options and their checks, host ends.
   machine: ['workers/reactor', 'workers', ...DEVICE_SIDE],
   pmm: [
     'machine',
@@ -52,8 +53,8 @@ const ALLOWED: Record<string, readonly string[]> = {
     ...DEVICE_SIDE,
   ],
   vmm: [
-    'arch/x86_64',
     'machine',
+    'arch/x86_64',
     'kvm',
     'platform',
     'workers',
@@ -70,14 +71,15 @@ const ALLOWED: Record<string, readonly string[]> = {
   frontend: ['p9', 'fdt', 'memory', ...LOW],
   aux: ['frontend', 'reactor', 'backends', 'fdt', 'memory', 'sys', ...LOW],
   control: ['sys', ...LOW],
-  cli: ['vmm', 'pmm', 'aux', 'control', 'fdt', ...LOW],
-  '': ['vmm', 'pmm', 'p9', ...LOW],
+  cli: ['vmm', 'pmm', 'machine', 'aux', 'control', 'fdt', ...LOW],
+  '': ['vmm', 'pmm', 'machine', 'p9', ...LOW],
 };
 
 /** Type-only imports that are allowed on top: back ends implement the interfaces devices declare. */
 const ALLOWED_TYPES: Record<string, readonly string[]> = {
   backends: ['virtio/devices', 'p9'],
   cli: ['workers', 'virtio/transport'],
+  machine: ['workers/reactor'],
   vmm: ['pmm'],
 };
 

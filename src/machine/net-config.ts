@@ -1,9 +1,10 @@
 /** Network cards of a configuration: modes, addresses, and what excludes what. */
 import { ConfigError } from '../util/errors.js';
 import { type Features, hasFeature } from '../virtio/core/features.js';
-import type { DeviceSettings, NetSpec } from '../workers/reactor/device-spec.js';
-import { type DeviceType, deviceType } from './device-table.js';
-import type { PmmCommonDeviceOptions, PmmNetOptions } from './options.js';
+import type { NetSpec } from '../workers/reactor/device-spec.js';
+import type { SettingsOf } from './device-config.js';
+import { deviceFacts } from './device-facts.js';
+import type { NetOptions } from './device-options.js';
 
 export const DEFAULT_GUEST_IP = '192.168.33.15';
 export const DEFAULT_HOST_IP = '192.168.33.1';
@@ -12,20 +13,36 @@ const DEFAULT_MAC = [0x02, 0x15, 0x15, 0x15, 0x15, 0x15];
 /** Linux IFNAMSIZ without the NUL. */
 const MAX_IFNAME = 15;
 
-type Settings = (options: PmmCommonDeviceOptions, type: DeviceType) => DeviceSettings;
-
 /** Checked specifications of all cards, in the order given. Errors: ConfigError. */
-export function netSpecs(nets: readonly PmmNetOptions[], settings: Settings): NetSpec[] {
+export function netSpecs(nets: readonly NetOptions[], settings: SettingsOf): NetSpec[] {
   if (nets.filter((net) => (net.mode ?? 'user') === 'user').length > 1) {
     throw new ConfigError(
       'more than one --network mode=user: there is one built-in gateway; use mode=tap for the others',
     );
   }
+  checkDistinct(
+    'fd',
+    nets.map(({ fd }) => fd),
+  );
+  checkDistinct(
+    'tapif',
+    nets.map(({ tapif }) => tapif),
+  );
   return nets.map((net, index) => netSpec(net, index, settings));
 }
 
-function netSpec(net: PmmNetOptions, index: number, settings: Settings): NetSpec {
-  const common = settings(net, deviceType('net'));
+/** A tap has one card: frames that come out of it go to whoever reads first. */
+function checkDistinct(key: string, values: readonly (string | number | undefined)[]): void {
+  const given = values.filter((value) => value !== undefined);
+  const twice = given.find((value, index) => given.indexOf(value) !== index);
+  if (twice === undefined) return;
+  throw new ConfigError(
+    `--network ${key}=${twice} is given to more than one card; each card needs a tap of its own`,
+  );
+}
+
+function netSpec(net: NetOptions, index: number, settings: SettingsOf): NetSpec {
+  const common = settings(net, 'net');
   const mode = net.mode ?? 'user';
   const hostIp = ipv4('host_ip', net.hostIp ?? DEFAULT_HOST_IP);
   const guestIp = ipv4('guest_ip', net.guestIp ?? DEFAULT_GUEST_IP);
@@ -43,7 +60,7 @@ function netSpec(net: PmmNetOptions, index: number, settings: Settings): NetSpec
 }
 
 /** As the original: only a tap without a name and without a script is configured by us. */
-function tapBackend(net: PmmNetOptions, hostIp: string): NetSpec['backend'] {
+function tapBackend(net: NetOptions, hostIp: string): NetSpec['backend'] {
   const { tapif, fd } = net;
   if (tapif !== undefined && !tapif.startsWith('/') && (tapif === '' || tapif.length > MAX_IFNAME)) {
     throw new ConfigError(`--network tapif=${tapif}: an interface name has 1 ... ${MAX_IFNAME} characters`);
@@ -55,7 +72,7 @@ function tapBackend(net: PmmNetOptions, hostIp: string): NetSpec['backend'] {
   return { kind: 'tap', tapif, fd, hostIp: ours ? hostIp : undefined };
 }
 
-function checkUserMode(net: PmmNetOptions, features: Features | undefined): void {
+function checkUserMode(net: NetOptions, features: Features | undefined): void {
   for (const [key, value] of Object.entries({
     tapif: net.tapif,
     fd: net.fd,
@@ -67,7 +84,7 @@ function checkUserMode(net: PmmNetOptions, features: Features | undefined): void
     }
   }
   if (features === undefined) return;
-  const tapOnly = deviceType('net').features.find((each) => each.tapOnly && hasFeature(features, each.bit));
+  const tapOnly = deviceFacts('net').features.find((each) => each.tapOnly && hasFeature(features, each.bit));
   if (tapOnly !== undefined) {
     throw new ConfigError(
       `--features net: ${tapOnly.name} needs a tap; it does not go with --network mode=user`,

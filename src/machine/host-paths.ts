@@ -1,18 +1,16 @@
 /** What a configuration names on this machine, looked at before anything is opened. Thread: main. */
 import { realpathSync, statSync } from 'node:fs';
 import { StartError } from '../util/errors.js';
-import type { TreeSpec } from '../workers/reactor/device-spec.js';
-import type { PmmConfig } from './config.js';
+import type { DeviceSpec, TreeSpec } from '../workers/reactor/device-spec.js';
 
 /**
- * The configuration with the real paths of its shares, as the original resolves them (once, at the start).
+ * Devices with the real paths of their shares, as the original resolves them (once, at the start).
  * Errors: StartError if a shared directory is missing, not permitted or not a directory.
  */
-export function resolveShares(config: PmmConfig): PmmConfig {
-  const devices = config.devices.map((device) =>
+export function resolveShares<T extends DeviceSpec>(devices: readonly T[]): T[] {
+  return devices.map((device) =>
     device.name === 'p9' ? { ...device, tree: resolveTree(device.tree) } : device,
   );
-  return { ...config, devices };
 }
 
 function resolveTree(tree: TreeSpec): TreeSpec {
