@@ -75,6 +75,9 @@ export const LOG_LEVELS: readonly LogLevel[] = ['error', 'warning', 'info', 'deb
 export function stderrLog(level: LogLevel): Log {
   const rank = LOG_LEVELS.indexOf(level);
   return {
+    debug(text: string): void {
+      if (rank >= LOG_LEVELS.indexOf('debug')) line('Debug', text);
+    },
     info(text: string): void {
       if (rank >= LOG_LEVELS.indexOf('info')) info(text);
     },

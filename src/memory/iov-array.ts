@@ -38,6 +38,9 @@ export class IovArray {
   windowCount = 0;
   /** After {@link window}: how many bytes they cover. */
   windowBytes = 0;
+  /** After {@link window}: the low 31 bits of its addresses, and of its lengths, or-ed: what they are multiples of. */
+  windowAddressBits = 0;
+  windowLengthBits = 0;
 
   readonly capacity: number;
   readonly #memory: GuestMemory;
@@ -124,6 +127,8 @@ export class IovArray {
     let left = limit;
     let n = 0;
     let total = 0;
+    let addressBits = 0;
+    let lengthBits = 0;
     for (let i = first; i < this.count && left > 0 && n < WINDOW_IOVECS; i++) {
       const length = f64At(this.#lengths, i);
       if (skip >= length) {
@@ -131,7 +136,10 @@ export class IovArray {
         continue;
       }
       const take = Math.min(length - skip, left);
-      this.#setIovec(1 + n, this.addressOf(i) + skip, take);
+      const address = this.addressOf(i) + skip;
+      this.#setIovec(1 + n, address, take);
+      addressBits |= address;
+      lengthBits |= take;
       n++;
       total += take;
       left -= take;
@@ -140,6 +148,8 @@ export class IovArray {
     this.windowAddress = this.#address + IOVEC_BYTES; // place 0 is for a prefix
     this.windowCount = n;
     this.windowBytes = total;
+    this.windowAddressBits = addressBits & 0x7fff_ffff;
+    this.windowLengthBits = lengthBits & 0x7fff_ffff;
   }
 
   /**

@@ -25,7 +25,7 @@ export interface PmmReactorData {
 /** Worker to main. */
 export type PmmReactorMessage =
   | { readonly type: 'ready'; readonly taps: readonly string[] }
-  | { readonly type: 'log'; readonly level: 'info' | 'warn'; readonly text: string }
+  | { readonly type: 'log'; readonly level: 'debug' | 'info' | 'warn'; readonly text: string }
   | { readonly type: 'peer'; readonly up: boolean }
   | {
       readonly type: 'device';

@@ -151,7 +151,7 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
   handle(message: PmmReactorMessage): void {
     switch (message.type) {
       case 'log':
-        this.#parts.log[message.level](message.text);
+        this.#parts.log[message.level]?.(message.text);
         break;
       case 'peer':
         this.emit('peer', message.up);

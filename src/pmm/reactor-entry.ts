@@ -148,6 +148,7 @@ function doorbellHandler(
 
 function mainLog(post: (message: PmmReactorMessage) => void): Log {
   return {
+    debug: (text) => post({ type: 'log', level: 'debug', text }),
     info: (text) => post({ type: 'log', level: 'info', text }),
     warn: (text) => post({ type: 'log', level: 'warn', text }),
   };

@@ -77,6 +77,8 @@ export interface BlockingCalls {
 
 /** Where diagnostics go. Implementations limit the rate; text is built only by callers off the hot path. */
 export interface Log {
+  /** How something was decided, for who looks for the reason of something else. A log that has no such level leaves it out. */
+  debug?(text: string): void;
   info(text: string): void;
   warn(text: string): void;
 }

@@ -43,6 +43,11 @@ export class RateLimitedLog implements Log {
     this.#nowUs = nowUs;
   }
 
+  debug(text: string): void {
+    if (this.#log.debug !== undefined && this.#limit.allow(this.#nowUs()))
+      this.#log.debug(this.#complete(text));
+  }
+
   info(text: string): void {
     if (this.#limit.allow(this.#nowUs())) this.#log.info(this.#complete(text));
   }

@@ -3,6 +3,7 @@
 // * it is called STRUCT_FIELD_OFF or STRUCT_BYTES and STRUCT is in STRUCTS.
 import * as errno from '#lkvm/abi/errno.js';
 import * as hvl from '#lkvm/abi/hvl.js';
+import * as uring from '#lkvm/abi/io-uring.js';
 import * as kvm from '#lkvm/abi/kvm.js';
 import * as kvmX86 from '#lkvm/abi/kvm-x86.js';
 import * as linux from '#lkvm/abi/linux.js';
@@ -22,6 +23,12 @@ export const STRUCTS: Record<string, readonly [type: string, fieldPrefix: string
   FLOCK: ['struct flock', 'l_'],
   IFREQ: ['struct ifreq', 'ifr_'],
   IOVEC: ['struct iovec', 'iov_'],
+  IO_CQRING_OFFSETS: ['struct io_cqring_offsets', ''],
+  IO_SQRING_OFFSETS: ['struct io_sqring_offsets', ''],
+  IO_URING_CQE: ['struct io_uring_cqe', ''],
+  IO_URING_GETEVENTS_ARG: ['struct io_uring_getevents_arg', ''],
+  IO_URING_PARAMS: ['struct io_uring_params', ''],
+  IO_URING_SQE: ['struct io_uring_sqe', ''],
   KVM_COALESCED: ['struct kvm_coalesced_mmio', ''],
   KVM_COALESCED_RING: ['struct kvm_coalesced_mmio_ring', ''],
   KVM_COALESCED_ZONE: ['struct kvm_coalesced_mmio_zone', ''],
@@ -185,6 +192,23 @@ export const GROUPS: readonly Group[] = [
       'linux/magic.h',
     ],
     values: () => ({ ...linux }),
+  },
+  {
+    name: 'abi/io-uring.ts',
+    headers: ['linux/io_uring.h', 'linux/time_types.h', 'sys/syscall.h'],
+    values: () => ({ ...uring }),
+    expressions: {
+      NR_IO_URING_SETUP: 'SYS_io_uring_setup',
+      NR_IO_URING_ENTER: 'SYS_io_uring_enter',
+      NR_IO_URING_REGISTER: 'SYS_io_uring_register',
+      // These are not macros
+      IORING_OP_READV: '+IORING_OP_READV',
+      IORING_OP_WRITEV: '+IORING_OP_WRITEV',
+      IORING_OP_FSYNC: '+IORING_OP_FSYNC',
+      IORING_OP_ASYNC_CANCEL: '+IORING_OP_ASYNC_CANCEL',
+      IORING_OP_FALLOCATE: '+IORING_OP_FALLOCATE',
+      IORING_REGISTER_EVENTFD: '+IORING_REGISTER_EVENTFD',
+    },
   },
   {
     name: 'abi/tun.ts',

@@ -1,9 +1,11 @@
 /** A block device over a real file or device, with a driver's side: requests by method calls. */
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FileDisk } from '#lkvm/backends/block/disk.js';
 import { openDisk } from '#lkvm/backends/block/open-disk.js';
 import { Reactor } from '#lkvm/reactor/reactor.js';
+import { IoUring } from '#lkvm/sys/io-uring.js';
+import { errnoName } from '#lkvm/sys/libc.js';
 import { COUNTER_COUNT } from '#lkvm/util/counters.js';
 import type { Features } from '#lkvm/virtio/core/features.js';
 import { BlkDevice } from '#lkvm/virtio/devices/blk/device.js';
@@ -41,6 +43,25 @@ export interface BlockRigOptions {
   /** Bytes of shared memory, default 4 MiB. */
   readonly bytes?: number;
   readonly access?: number;
+  /** Whose system calls; default io_uring. */
+  readonly engine?: Engine | undefined;
+}
+
+/** Who makes the system calls. */
+export type Engine = 'io_uring' | 'worker';
+
+/** Why io_uring cannot be tested here, or false. */
+export function noIoUring(): string | false {
+  const ring = IoUring.create(1);
+  if (typeof ring === 'number') return `io_uring: ${errnoName(-ring)}`;
+  ring.close();
+  return false;
+}
+
+/** Registers a test once for each engine. */
+export function engineTest(title: string, body: (t: TestContext, engine: Engine) => Promise<void>): void {
+  test(`${title} (io_uring)`, { skip: noIoUring() }, (t) => body(t, 'io_uring'));
+  test(`${title} (worker)`, (t) => body(t, 'worker'));
 }
 
 export interface RequestOptions {
@@ -221,17 +242,30 @@ function cut(
   return buffers;
 }
 
-/** A device over `options.path`, served by the I/O worker. */
+/** A device over `options.path`. */
 export async function blockRig(t: TestContext, options: BlockRigOptions): Promise<BlockRig> {
   const reactor = new Reactor();
   const errors: unknown[] = [];
   const service = new IoService(guard, (error) => errors.push(error));
   const blocking = new IoClient(service.init, reactor);
+  const { path, engine } = options;
   const disk = openDisk(
-    { path: options.path, readOnly: options.readOnly ?? false, direct: options.direct ?? false },
-    { blocking },
+    {
+      path,
+      readOnly: options.readOnly ?? false,
+      direct: options.direct ?? false,
+      requests: options.size ?? 64,
+      ioUring: engine !== 'worker',
+    },
+    { loop: reactor, log: { info: () => {}, warn: () => {} }, blocking },
   );
   const rig = new BlockRig(reactor, disk, options);
+  // The worker starts when this thread is idle, which it is not while it waits for a reset.
+  if (engine === 'worker') {
+    const lane = blocking.lane({ onDone: () => lane.close() });
+    lane.fsync(-1, 0);
+    await rig.until(() => lane.pending === 0);
+  }
   t.after(async () => {
     rig.device.reset();
     rig.device.close();

@@ -1,6 +1,7 @@
 /** A disk that is a file or block device of the host. Thread: reactor. */
 import { EINVAL, EOPNOTSUPP } from '../../abi/errno.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from '../../abi/linux.js';
+import type { IovArray } from '../../memory/iov-array.js';
 import { at } from '../../util/typed.js';
 import type { BlockBackend, BlockFacts, BlockListener } from '../../virtio/devices/blk/backend.js';
 import type { HostQueue, HostQueueHandler } from './host-queue.js';
@@ -10,6 +11,8 @@ import { Zeros } from './zeros.js';
 // What the call under way for a token is
 /** Its result is the request's. */
 const CALL_PLAIN = 0;
+const CALL_DIRECT_READ = 6;
+const CALL_DIRECT_WRITE = 7;
 const CALL_PUNCH_TO_DISCARD = 1;
 const CALL_DISCARD = 2;
 const CALL_PUNCH_TO_ZERO = 3;
@@ -21,6 +24,8 @@ class Work {
   call = CALL_PLAIN;
   offset = 0;
   bytes = 0;
+  iov = 0;
+  count = 0;
 }
 
 /** See the file's head. */
@@ -52,14 +57,26 @@ export class FileDisk implements BlockBackend, HostQueueHandler {
     this.#listener = listener;
   }
 
-  read(token: number, iov: number, count: number, _bytes: number, offset: number): void {
-    this.#take(token).call = CALL_PLAIN;
-    this.#queue.preadv(this.#image.fd, iov, count, offset, token);
+  read(token: number, iov: IovArray, offset: number): void {
+    const work = this.#take(token);
+    if (this.#image.directFd >= 0 && this.#isAligned(iov, offset)) {
+      rememberCall(work, CALL_DIRECT_READ, iov, offset);
+      this.#queue.preadv(this.#image.directFd, iov.windowAddress, iov.windowCount, offset, token);
+      return;
+    }
+    work.call = CALL_PLAIN;
+    this.#queue.preadv(this.#image.fd, iov.windowAddress, iov.windowCount, offset, token);
   }
 
-  write(token: number, iov: number, count: number, _bytes: number, offset: number): void {
-    this.#take(token).call = CALL_PLAIN;
-    this.#queue.pwritev(this.#image.fd, iov, count, offset, token);
+  write(token: number, iov: IovArray, offset: number): void {
+    const work = this.#take(token);
+    if (this.#image.directFd >= 0 && this.#isAligned(iov, offset)) {
+      rememberCall(work, CALL_DIRECT_WRITE, iov, offset);
+      this.#queue.pwritev(this.#image.directFd, iov.windowAddress, iov.windowCount, offset, token);
+      return;
+    }
+    work.call = CALL_PLAIN;
+    this.#queue.pwritev(this.#image.fd, iov.windowAddress, iov.windowCount, offset, token);
   }
 
   flush(token: number): void {
@@ -84,13 +101,15 @@ export class FileDisk implements BlockBackend, HostQueueHandler {
   }
 
   settle(): boolean {
+    // Whatever ends from now on ends its request: there is no next step.
+    for (let i = 0; i < this.#work.length; i++) at(this.#work, i).call = CALL_PLAIN;
     return this.#queue.settle();
   }
 
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#queue.settle();
+    this.settle();
     this.#queue.close();
     closeImage(this.#image);
   }
@@ -99,6 +118,13 @@ export class FileDisk implements BlockBackend, HostQueueHandler {
   onDone(token: number, result: number): void {
     const work = at(this.#work, token);
     switch (work.call) {
+      case CALL_PLAIN:
+        break;
+      case CALL_DIRECT_READ:
+      case CALL_DIRECT_WRITE:
+        if (result !== -EINVAL) break;
+        this.#buffered(work, token);
+        return;
       case CALL_PUNCH_TO_DISCARD:
         if (!this.#punchMissing(result)) break;
         this.#discardDevice(work, token);
@@ -130,6 +156,20 @@ export class FileDisk implements BlockBackend, HostQueueHandler {
   /** For the queue. */
   onBatchEnd(): void {
     this.#listener?.batchDone();
+  }
+
+  /** The kernel knows better than we what direct I/O needs here: through the page cache, then. */
+  #buffered(work: Work, token: number): void {
+    const write = work.call === CALL_DIRECT_WRITE;
+    work.call = CALL_PLAIN;
+    if (write) this.#queue.pwritev(this.#image.fd, work.iov, work.count, work.offset, token);
+    else this.#queue.preadv(this.#image.fd, work.iov, work.count, work.offset, token);
+  }
+
+  #isAligned(iov: IovArray, offset: number): boolean {
+    const { directAlign, directMemoryAlign } = this.#image;
+    if ((iov.windowAddressBits & (directMemoryAlign - 1)) !== 0) return false;
+    return (iov.windowLengthBits & (directAlign - 1)) === 0 && offset % directAlign === 0;
   }
 
   #end(token: number, result: number): void {
@@ -181,6 +221,13 @@ export class FileDisk implements BlockBackend, HostQueueHandler {
     work.bytes = bytes;
     return work;
   }
+}
+
+function rememberCall(work: Work, call: number, iov: IovArray, offset: number): void {
+  work.call = call;
+  work.iov = iov.windowAddress;
+  work.count = iov.windowCount;
+  work.offset = offset;
 }
 
 /** The host cannot do this at all, or not at these borders (a device with blocks of more than 512 bytes). */

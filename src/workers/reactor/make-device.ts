@@ -116,8 +116,10 @@ export class DeviceMaker {
   }
 
   #blk(spec: BlkSpec, counters: Counters): VirtioDevice {
-    const { queueSizes, features } = spec;
-    return new BlkDevice({ backend: openDisk(spec, this.#around), counters, queueSizes, features });
+    const { path, readOnly, direct, queueSizes, features } = spec;
+    const requests = queueSizes[0] ?? 1;
+    const backend = openDisk({ path, readOnly, direct, requests }, this.#around);
+    return new BlkDevice({ backend, counters, queueSizes, features });
   }
 
   async #p9({ tree, tag, queueSizes, features }: P9Spec, counters: Counters): Promise<VirtioDevice> {

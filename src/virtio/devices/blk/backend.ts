@@ -1,4 +1,5 @@
 /** What the block device needs from the host. Thread: reactor. */
+import type { IovArray } from '../../../memory/iov-array.js';
 
 /** Told how requests ended. Implemented by the device; safe to call when no driver runs. */
 export interface BlockListener {
@@ -45,11 +46,11 @@ export interface BlockBackend {
   /**
    * Hot path; allocates nothing.
    * @param token 0 ... the largest number of requests at a time - 1; not in use
-   * @param iov address of `count` iovecs of `bytes` bytes in total, all of which stay put until the end
+   * @param iov its window is what is moved; neither may be changed until the end
    */
-  read(token: number, iov: number, count: number, bytes: number, offset: number): void;
+  read(token: number, iov: IovArray, offset: number): void;
   /** As {@link read}. Not on a read-only disk. */
-  write(token: number, iov: number, count: number, bytes: number, offset: number): void;
+  write(token: number, iov: IovArray, offset: number): void;
   /** Makes everything that was written before reach the medium. */
   flush(token: number): void;
   /** A hint that the range is not needed. */
@@ -59,7 +60,7 @@ export interface BlockBackend {
   /** Starts what was given. The listener may be called before this returns. Hot path. */
   submit(): void;
   /**
-   * The driver is gone: stops or waits for what is under way, for a limited time.
+   * The driver is gone: stops or waits for what is under way, for a limited time. Results come meanwhile.
    * @returns true if nothing is left that could touch a buffer
    */
   settle(): boolean;

@@ -254,13 +254,9 @@ export class BlkDevice implements VirtioDevice, BlockListener {
   #transfer(request: BlkRequest, token: number): void {
     const { iov, done } = request;
     iov.window(request.skip + done, request.bytes - done);
-    const { windowAddress, windowCount, windowBytes } = iov;
     const offset = request.offset + done;
-    if (request.type === VIRTIO_BLK_T_IN) {
-      this.#backend.read(token, windowAddress, windowCount, windowBytes, offset);
-    } else {
-      this.#backend.write(token, windowAddress, windowCount, windowBytes, offset);
-    }
+    if (request.type === VIRTIO_BLK_T_IN) this.#backend.read(token, iov, offset);
+    else this.#backend.write(token, iov, offset);
   }
 
   #transferred(run: BlkRun, request: BlkRequest, token: number, result: number): void {
