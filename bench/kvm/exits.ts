@@ -1,4 +1,4 @@
-// What exits, forwarded accesses, kicks and interrupts cost on this host's KVM. Bare-metal loops; nothing is asserted.
+// What exits, calls of the reactor, kicks and interrupts cost on this host's KVM. Bare-metal loops; nothing is asserted.
 // usage: npx tsc -p tsconfig.test.json && node build/bench/kvm/exits.js [COUNT]
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { u8At } from '#lkvm/util/typed.js';
 import { ShutdownGuard } from '#lkvm/workers/guard.js';
 import { WorkerThread } from '#lkvm/workers/host.js';
 import { VCPU_EXITS, VCPU_KICKS } from '#lkvm/workers/vcpu/words.js';
+import { CALL_PORT } from '../../test/support/access-record.js';
 import { Asm } from '../../test/support/asm.js';
 import { openVm, type Rig, realMode } from '../../test/support/kvm-rig.js';
 import { projectRoot } from '../../test/support/project.js';
@@ -65,7 +66,7 @@ interface Machine {
   close(): Promise<void>;
 }
 
-/** A vCPU in its worker, in real mode, a device thread, and the words in between. */
+/** A vCPU in its worker, in real mode, a reactor thread, and the words in between. */
 function machine(code: Uint8Array, spinTurns: number, irqchip: boolean): Machine {
   const rig = openVm(irqchip);
   rig.load(code);
@@ -106,16 +107,16 @@ function machine(code: Uint8Array, spinTurns: number, irqchip: boolean): Machine
   };
 }
 
-async function forwarded(): Promise<void> {
+async function accesses(): Promise<void> {
   const write = new Asm(16).label('again').outAl(0x80).jmp('again').code();
-  const read = new Asm(16).label('again').inAl(0x60).jmp('again').code();
-  const posting = machine(write, 0, false);
-  report('OUT posted to the device thread', posting.rate(posting.control, VCPU_EXITS, count));
-  await posting.close();
+  const read = new Asm(16).label('again').inAl(CALL_PORT).jmp('again').code();
+  const writing = machine(write, 0, false);
+  report('OUT dispatched in its worker', writing.rate(writing.control, VCPU_EXITS, count));
+  await writing.close();
   for (const spinTurns of availableParallelism() > 1 ? [0, 500, 2000, 10_000] : [0]) {
     const waiting = machine(read, spinTurns, false);
     const us = waiting.rate(waiting.control, VCPU_EXITS, Math.ceil(count / 4));
-    report(`IN answered by the device thread, ${spinTurns} looks before sleeping`, us);
+    report(`IN that calls the reactor, ${spinTurns} looks before sleeping`, us);
     await waiting.close();
   }
 }
@@ -177,6 +178,6 @@ async function interrupts(): Promise<void> {
 console.log(`${count} times each, ${availableParallelism()} CPUs, node ${process.version}`);
 inC();
 await inOneThread();
-await forwarded();
+await accesses();
 await kicks();
 await interrupts();

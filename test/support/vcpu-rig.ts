@@ -3,19 +3,26 @@ import { setImmediate } from 'node:timers/promises';
 import type { Vcpu } from '#lkvm/kvm/vcpu.js';
 import { Reactor } from '#lkvm/reactor/reactor.js';
 import { ShutdownGuard } from '#lkvm/workers/guard.js';
-import { type AccessPort, ALL_ONES } from '#lkvm/workers/vcpu/access-port.js';
 import { type CommandChannel, closeChannel, createChannel } from '#lkvm/workers/vcpu/channel.js';
-import { CommandServer } from '#lkvm/workers/vcpu/command-server.js';
+import { type CallHandler, CommandServer } from '#lkvm/workers/vcpu/command-server.js';
 import { type VcpuEnd, VcpuThread } from '#lkvm/workers/vcpu/thread.js';
+import { AccessReader, createAccessRecord } from './access-record.js';
 import type { Rig } from './kvm-rig.js';
+import type { RecorderData } from './recorder-entry.js';
 
 const guard = new ShutdownGuard();
 
-/** A ring for some vCPUs, with nobody at its other end. */
-export function makeChannel(rig: Rig, vcpus = 1, spinTurns = 0): CommandChannel {
+/** What vCPUs are connected to. */
+export interface TestChannel extends CommandChannel {
+  /** What the vCPUs' accesses were, and what their reads get. */
+  readonly recorder: AccessReader;
+}
+
+/** A channel for some vCPUs, with nobody at its other end. */
+export function makeChannel(rig: Rig, vcpus = 1, spinTurns = 0): TestChannel {
   const channel = createChannel(vcpus);
   rig.onClose(() => closeChannel(channel));
-  return { ...channel, spinTurns };
+  return { ...channel, spinTurns, recorder: new AccessReader(createAccessRecord()) };
 }
 
 export interface RunningVcpu {
@@ -27,14 +34,20 @@ export interface RunningVcpu {
 }
 
 /** Starts a vCPU, made by `rig.vm.createVcpu` and not by makeVcpu: its end closes it. */
-export function startVcpu(rig: Rig, vcpu: Vcpu, channel: CommandChannel, paused = false): RunningVcpu {
-  const control = channel.controls[vcpu.index] as SharedArrayBuffer;
+export function startVcpu(rig: Rig, vcpu: Vcpu, channel: TestChannel, paused = false): RunningVcpu {
+  const { controls, doorbellFd, recorder, spinTurns } = channel;
+  const control = controls[vcpu.index] as SharedArrayBuffer;
+  const data: RecorderData = {
+    channel: { controls, doorbellFd, spinTurns },
+    record: recorder.shared,
+  };
   const ends: VcpuEnd[] = [];
   const thread = new VcpuThread({
     vcpu,
     memory: rig.memory.regions,
     control,
-    port: channel,
+    entry: new URL('./recorder-entry.js', import.meta.url),
+    port: data,
     paused,
     onEnd: (end) => {
       ends.push(end);
@@ -47,36 +60,7 @@ export function startVcpu(rig: Rig, vcpu: Vcpu, channel: CommandChannel, paused 
   return { vcpu, thread, control: new Int32Array(control), ends };
 }
 
-/** An access as a test compares it: "out 0x80 1 0x5". */
-export class Recorder implements AccessPort {
-  readonly log: string[] = [];
-  /** What reads get, the first first; then all ones. */
-  readonly answers: number[] = [];
-
-  pioWrite(port: number, bytes: number, value: number): void {
-    this.log.push(`out ${hex(port)} ${bytes} ${hex(value)}`);
-  }
-
-  pioRead(port: number, bytes: number): number {
-    this.log.push(`in ${hex(port)} ${bytes}`);
-    return this.answers.shift() ?? ALL_ONES;
-  }
-
-  mmioWrite(gpa: number, bytes: number, value: number): void {
-    this.log.push(`store ${hex(gpa)} ${bytes} ${hex(value)}`);
-  }
-
-  mmioRead(gpa: number, bytes: number): number {
-    this.log.push(`load ${hex(gpa)} ${bytes}`);
-    return this.answers.shift() ?? ALL_ONES;
-  }
-}
-
-function hex(value: number): string {
-  return `0x${value.toString(16)}`;
-}
-
-/** The test's own thread as device thread: a reactor that is turned by {@link DeviceSide.until}. */
+/** The test's own thread as reactor thread: a reactor that is turned by {@link DeviceSide.until}. */
 export interface DeviceSide {
   readonly reactor: Reactor;
   readonly server: CommandServer;
@@ -84,10 +68,14 @@ export interface DeviceSide {
   until(done: () => boolean): Promise<void>;
 }
 
-/** Puts a device thread at the other end of a channel. */
-export function serve(rig: Rig, channel: CommandChannel, port: AccessPort): DeviceSide {
+/** Puts a reactor at the other end of a channel. */
+export function serve(
+  rig: Rig,
+  channel: CommandChannel,
+  handler: CallHandler = { onCall: () => 0 },
+): DeviceSide {
   const reactor = new Reactor();
-  const server = new CommandServer(channel, port, reactor);
+  const server = new CommandServer(channel, handler, reactor);
   rig.onClose(() => {
     server.close();
     reactor.close();

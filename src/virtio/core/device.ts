@@ -56,6 +56,23 @@ export interface VirtioDevice {
   reset(): void;
 
   /**
+   * Whether nothing reads or writes the driver's memory on this device's behalf any more. Asked after `reset` and
+   * `resetQueue`, and at the end of each of the event loop's rounds until it is true; only then a trapped transport tells
+   * the driver that the reset is over. So a device whose host I/O cannot be called back returns from `reset` at once, says
+   * false here while some of it is under way, and sees its end as an event of the loop. Absent: always true.
+   */
+  quiesced?(): boolean;
+
+  /**
+   * The driver takes one queue back (VIRTIO_F_RING_RESET, offered where this and `enableQueue` are there): touch neither
+   * it nor its chains any more, now. The other queues go on.
+   */
+  resetQueue?(queueIndex: number): void;
+
+  /** The driver has set that queue up anew. The transport examines it right afterwards. */
+  enableQueue?(queueIndex: number, queue: VirtQueue): void;
+
+  /**
    * A queue may have new available buffers. Drains it, within a budget.
    * @returns true if the budget ran out and there is more to do: call again in the next round
    * Hot path: does not throw because of anything the driver wrote.

@@ -1,6 +1,5 @@
 /**
- * What a guest's port or memory access becomes. The same interface has three implementations: the vCPU's own (answers what
- * it can), the one that forwards to the device thread, and the device thread's.
+ * What a guest's port or memory access becomes. The vCPU's thread handles it: the state of devices is in shared words.
  *
  * Hot path: no exception, no allocation. Values and addresses come from the guest: anything is possible, nothing is an
  * error. An access wider than 4 bytes arrives as several, low address first; an unusual width (3, 5, ...) likewise as 4, 2

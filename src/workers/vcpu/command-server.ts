@@ -1,64 +1,60 @@
 /**
- * The device thread's end: takes commands in order, calls the machine's {@link AccessPort}, answers reads.
+ * The reactor's end: takes the vCPUs' calls when the doorbell rings, and answers them at once or later.
  *
- * Thread: the device thread (reactor).
+ * Thread: reactor.
  */
 import { EPOLLIN } from '../../abi/linux.js';
-import { eventfdDrain, eventfdSignal } from '../../sys/eventfd.js';
+import { eventfdDrain } from '../../sys/eventfd.js';
+import { PENDING } from '../../util/pending.js';
 import type { EventLoop, FdHandler, Watch } from '../../util/ports.js';
-import { at } from '../../util/typed.js';
+import { at, i32At } from '../../util/typed.js';
 import { type ControlBlock, wakeByWord } from '../control-block.js';
-import type { AccessPort } from './access-port.js';
 import type { CommandChannel } from './channel.js';
-import { CommandConsumer, OP_MMIO_READ, OP_MMIO_WRITE, OP_PIO_READ, OP_PIO_WRITE } from './command-ring.js';
-import { VCPU_ANSWER, VCPU_ANSWERED } from './words.js';
+import { VCPU_ANSWER, VCPU_ANSWERED, VCPU_ASKED, VCPU_CALL_DEVICE, VCPU_CALL_WHAT } from './words.js';
 
-/** Commands served before other file descriptors get their turn. */
-const BUDGET = 256;
+/** What calls are for. `TrappedTransport` has this shape. */
+export interface CallHandler {
+  /** @returns the answer, or PENDING: {@link CommandServer.answer} gives it later */
+  onCall(device: number, what: number): number;
+}
 
-/** Serves the ring when its doorbell rings, and when somebody polls it. */
+/** {@link CommandServer}: this vCPU waits for no device. */
+const NONE = -1;
+
+/** See the file's head. */
 export class CommandServer implements FdHandler {
-  readonly #consumer: CommandConsumer;
   readonly #doorbellFd: number;
   readonly #controls: readonly ControlBlock[];
-  readonly #port: AccessPort;
+  readonly #handler: CallHandler;
   readonly #watch: Watch;
+  /** By vCPU: value of VCPU_ASKED of the call served last. */
+  readonly #served: Int32Array;
+  /** By vCPU: the device whose answer is pending, or NONE. */
+  readonly #pending: Int32Array;
 
-  constructor(channel: CommandChannel, port: AccessPort, loop: EventLoop) {
-    this.#consumer = new CommandConsumer(channel.ring);
+  /** Errors: SysError. */
+  constructor(channel: CommandChannel, handler: CallHandler, loop: EventLoop) {
     this.#doorbellFd = channel.doorbellFd;
     this.#controls = channel.controls.map((shared) => new Int32Array(shared));
-    this.#port = port;
+    this.#handler = handler;
+    this.#served = new Int32Array(this.#controls.length);
+    this.#pending = new Int32Array(this.#controls.length).fill(NONE);
     this.#watch = loop.watch(this.#doorbellFd, EPOLLIN, this);
-    // What came before there was a consumer has rung nobody.
-    if (this.#consumer.arm()) eventfdSignal(this.#doorbellFd);
   }
 
-  /** The doorbell rang: serves a budget of commands, then sleeps again or rings itself. */
+  /** The doorbell rang: one call of each vCPU at most, since each waits for its answer. */
   onReady(): void {
-    eventfdDrain(this.#doorbellFd);
-    this.poll();
-    if (this.arm()) eventfdSignal(this.#doorbellFd);
+    eventfdDrain(this.#doorbellFd); // before looking: a call after the look rings again
+    for (let vcpu = 0; vcpu < this.#controls.length; vcpu++) this.#look(vcpu);
   }
 
-  /** Serves what there is, at most a budget. Hot path. @returns true if there was something */
-  poll(): boolean {
-    let served = 0;
-    while (served < BUDGET && this.#consumer.take()) {
-      this.#serve();
-      served++;
+  /** Ends the calls that wait for this device. */
+  answer(device: number, result: number): void {
+    for (let vcpu = 0; vcpu < this.#controls.length; vcpu++) {
+      if (i32At(this.#pending, vcpu) !== device) continue;
+      this.#pending[vcpu] = NONE;
+      this.#answer(vcpu, result);
     }
-    return served !== 0;
-  }
-
-  /** As in `Pollable`: about to sleep. @returns true if there is work again */
-  arm(): boolean {
-    return this.#consumer.arm();
-  }
-
-  /** As in `Pollable`: polling starts, doorbells are not needed. */
-  disarm(): void {
-    this.#consumer.disarm();
   }
 
   /** Serves no more. Vcpus that wait for an answer go on when they are stopped. */
@@ -66,27 +62,20 @@ export class CommandServer implements FdHandler {
     this.#watch.close();
   }
 
-  #serve(): void {
-    const { op, bytes, address, value } = this.#consumer;
-    switch (op) {
-      case OP_PIO_WRITE:
-        this.#port.pioWrite(address, bytes, value);
-        break;
-      case OP_PIO_READ:
-        this.#answer(this.#port.pioRead(address, bytes));
-        break;
-      case OP_MMIO_WRITE:
-        this.#port.mmioWrite(address, bytes, value);
-        break;
-      case OP_MMIO_READ:
-        this.#answer(this.#port.mmioRead(address, bytes));
-        break;
-    }
+  #look(vcpu: number): void {
+    const control = at(this.#controls, vcpu);
+    const asked = Atomics.load(control, VCPU_ASKED);
+    if (asked === i32At(this.#served, vcpu)) return;
+    this.#served[vcpu] = asked;
+    const device = Atomics.load(control, VCPU_CALL_DEVICE);
+    const result = this.#handler.onCall(device, Atomics.load(control, VCPU_CALL_WHAT));
+    if (result === PENDING) this.#pending[vcpu] = device;
+    else this.#answer(vcpu, result);
   }
 
-  #answer(value: number): void {
-    const control = at(this.#controls, this.#consumer.vcpu);
-    Atomics.store(control, VCPU_ANSWER, value | 0);
+  #answer(vcpu: number, result: number): void {
+    const control = at(this.#controls, vcpu);
+    Atomics.store(control, VCPU_ANSWER, result);
     Atomics.add(control, VCPU_ANSWERED, 1);
     wakeByWord(control);
   }

@@ -1,6 +1,6 @@
 /**
  * The worker's end of a vCPU. A machine's worker module calls {@link runVcpu} once, with a function that makes its access
- * port; `forward-entry.ts` is the one that forwards everything.
+ * port.
  *
  * Thread: vCPU.
  */

@@ -35,8 +35,8 @@ export interface VcpuThreadOptions {
   readonly memory: readonly RegionRecord[];
   /** From `createVcpuControl`. */
   readonly control: SharedArrayBuffer;
-  /** The worker's module; it calls `runVcpu` of `entry.ts`. Default: forwards every access; `port` is a CommandChannel. */
-  readonly entry?: URL;
+  /** The worker's module; it calls `runVcpu` of `entry.ts`. */
+  readonly entry: URL;
   /** Cloned to the function that makes the access port. */
   readonly port: unknown;
   /** True: begins parked; {@link VcpuThread.resume} starts it. */
@@ -45,8 +45,6 @@ export interface VcpuThreadOptions {
   readonly onEnd: (end: VcpuEnd) => void;
   readonly guard: ShutdownGuard;
 }
-
-const FORWARD_ENTRY = new URL('./forward-entry.js', import.meta.url);
 
 /** A vCPU with its worker. Runs from its construction on. Errors: SysError. */
 export class VcpuThread {
@@ -62,7 +60,7 @@ export class VcpuThread {
   readonly #waiting: (() => void)[] = [];
 
   constructor(options: VcpuThreadOptions) {
-    const { vcpu, memory, control, entry = FORWARD_ENTRY, port, guard, onEnd } = options;
+    const { vcpu, memory, control, entry, port, guard, onEnd } = options;
     // KVM_RUN returns EINTR whatever the flag is; with it, no other system call of the process sees a stray kick.
     must(installHarmlessHandler(KICK_SIGNAL, true), 'sigaction');
     this.#vcpu = vcpu;

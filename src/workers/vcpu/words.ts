@@ -21,9 +21,9 @@ export const VCPU_TID = CONTROL_WORDS;
 export const VCPU_PAUSE = CONTROL_WORDS + 1;
 /** VCPU_IS_ value. Writer: vCPU. Reader: any thread. */
 export const VCPU_STATE = CONTROL_WORDS + 2;
-/** Count of answers to this vCPU's reads (wraps). Writer: device thread, after VCPU_ANSWER. Reader: vCPU, which waits for it. */
+/** Count of answers to this vCPU's calls (wraps). Writer: reactor, after VCPU_ANSWER. Reader: vCPU, which waits for it. */
 export const VCPU_ANSWERED = CONTROL_WORDS + 3;
-/** Value of the last answer. Writer: device thread. Reader: vCPU. */
+/** The last answer. Writer: reactor. Reader: vCPU. */
 export const VCPU_ANSWER = CONTROL_WORDS + 4;
 /** Count of exits that were dispatched (wraps). Counter: plain stores by the vCPU. Reader: any thread. */
 export const VCPU_EXITS = CONTROL_WORDS + 5;
@@ -32,6 +32,12 @@ export const VCPU_EXITS = CONTROL_WORDS + 5;
  * store makes it count again.
  */
 export const VCPU_KICKS = CONTROL_WORDS + 6;
+/** Count of this vCPU's calls (wraps). Writer: vCPU, after the next two words. Reader: reactor. */
+export const VCPU_ASKED = CONTROL_WORDS + 7;
+/** Number of the device the call is for. Writer: vCPU. Reader: reactor. */
+export const VCPU_CALL_DEVICE = CONTROL_WORDS + 8;
+/** What is asked of it. Writer: vCPU. Reader: reactor. */
+export const VCPU_CALL_WHAT = CONTROL_WORDS + 9;
 const VCPU_WORDS = CONTROL_WORDS + 12;
 
 /** Not in its loop: not begun, or over. */

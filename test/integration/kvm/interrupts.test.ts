@@ -20,7 +20,7 @@ import {
   STACK,
   skipWithoutKvm,
 } from '../../support/kvm-rig.js';
-import { makeChannel, Recorder, serve, startVcpu } from '../../support/vcpu-rig.js';
+import { makeChannel, serve, startVcpu } from '../../support/vcpu-rig.js';
 
 const skip = skipWithoutKvm();
 /** A byte the interrupt handler counts in. */
@@ -73,8 +73,8 @@ test('PIT: programmed for 1 ms by a guest → its handler counts ten ticks', { s
   const vcpu = rig.vm.createVcpu(0);
   realMode(vcpu);
   const channel = makeChannel(rig);
-  const recorder = new Recorder();
-  const device = serve(rig, channel, recorder);
+  const { recorder } = channel;
+  const device = serve(rig, channel);
   startVcpu(rig, vcpu, channel);
   await device.until(() => recorder.log.length > 0);
   assert.deepEqual(recorder.log, [DONE]);
@@ -105,8 +105,8 @@ test('ioeventfd, irqfd: ten kicks by port, each answered by an interrupt → ten
   rig.vm.addIoEvent({ space: 'pio', address: 0x70, bytes: 1, fd: kick, datamatch: 1 });
   rig.vm.addIrqfd(interrupt, 5);
   const channel = makeChannel(rig);
-  const recorder = new Recorder();
-  const device = serve(rig, channel, recorder);
+  const { recorder } = channel;
+  const device = serve(rig, channel);
   let kicks = 0;
   device.reactor.watch(kick, EPOLLIN, {
     onReady: () => {
@@ -153,8 +153,8 @@ test('ioeventfd: datamatch, width and space → only equal writes signal, the ot
       /ioeventfd for 1-byte.*0x70/.test(error.message),
   );
   const channel = makeChannel(rig);
-  const recorder = new Recorder();
-  const device = serve(rig, channel, recorder);
+  const { recorder } = channel;
+  const device = serve(rig, channel);
   const { thread } = startVcpu(rig, vcpu, channel, true);
   thread.resume();
   await device.until(() => recorder.log.includes('out 0x80 1 0x1'));
@@ -201,8 +201,8 @@ test('messages: KVM_SIGNAL_MSI, and an irqfd routed to a message → one interru
   const fd = eventFd(rig);
   rig.vm.addIrqfd(fd, gsi);
   const channel = makeChannel(rig);
-  const recorder = new Recorder();
-  const device = serve(rig, channel, recorder);
+  const { recorder } = channel;
+  const device = serve(rig, channel);
   startVcpu(rig, vcpu, channel);
   await device.until(() => recorder.log.length === 1);
   assert.ok(rig.vm.signalMsi(0xfee0_0000, 0, 0x40) > 0);
@@ -251,8 +251,8 @@ test('two vCPUs: the first sends INIT and SIPI → the second starts in real mod
   protectedMode(first);
   assert.equal(second.mpState, KVM_MP_STATE_UNINITIALIZED);
   const channel = makeChannel(rig, 2);
-  const recorder = new Recorder();
-  const device = serve(rig, channel, recorder);
+  const { recorder } = channel;
+  const device = serve(rig, channel);
   const threads = [startVcpu(rig, second, channel), startVcpu(rig, first, channel)];
   await device.until(() => recorder.log.length === 2);
   assert.deepEqual(recorder.log, ['out 0x81 1 0x33', 'out 0x80 1 0x55']);

@@ -12,6 +12,7 @@ import {
   VCPU_TRIPLE_FAULT,
 } from '#lkvm/workers/vcpu/outcome.js';
 import { VCPU_IS_PAUSED, VCPU_KICKS, VCPU_STATE } from '#lkvm/workers/vcpu/words.js';
+import { CALL_PORT } from '../../support/access-record.js';
 import { Asm } from '../../support/asm.js';
 import { makeVm, protectedMode, type Rig, realMode, skipWithoutKvm } from '../../support/kvm-rig.js';
 import { makeChannel, type RunningVcpu, startVcpu } from '../../support/vcpu-rig.js';
@@ -23,14 +24,6 @@ const COUNTER = 0x2000;
 const SPIN = new Asm(32).label('again').db(0xff, 0x05, 0x00, 0x20, 0x00, 0x00).jmp('again').code();
 /** With interrupt controllers in the kernel the vCPU sleeps in KVM_RUN for ever. */
 const HALT = new Asm(32).label('again').cli().hlt().jmp('again').code();
-/** inc dword [COUNTER]; mov [0x300000], al; jmp: an exit each time */
-const EXITS = new Asm(32)
-  .label('again')
-  .db(0xff, 0x05, 0x00, 0x20, 0x00, 0x00)
-  .storeAl(0x30_0000)
-  .jmp('again')
-  .code();
-
 function startGuest(t: TestContext, code: Uint8Array, paused = false): RunningVcpu & { rig: Rig } {
   const rig = makeVm(t, true);
   rig.load(code);
@@ -139,16 +132,11 @@ test('VcpuThread.stop: before it runs, spinning, parked; twice → VCPU_STOPPED,
   assert.equal(parked.ends[0]?.error, undefined);
 });
 
-test('VcpuThread.stop: the ring is full and nobody serves it → stops', { skip }, async (t) => {
-  const guest = startGuest(t, EXITS);
-  while (counter(guest.rig) < 512) await sleep(1);
-  await sleep(50);
-  assert.equal(counter(guest.rig), 513, 'the guest waits for room');
-  assert.equal((await guest.thread.stop()).outcome, VCPU_STOPPED);
-});
-
-test('VcpuThread.stop: a read that nobody answers → stops', { skip }, async (t) => {
-  const guest = startGuest(t, new Asm(32).db(0xff, 0x05, 0x00, 0x20, 0x00, 0x00).inAl(0x64).hlt().code());
+test('VcpuThread.stop: a call that nobody answers → stops', { skip }, async (t) => {
+  const guest = startGuest(
+    t,
+    new Asm(32).db(0xff, 0x05, 0x00, 0x20, 0x00, 0x00).inAl(CALL_PORT).hlt().code(),
+  );
   while (counter(guest.rig) === 0) await sleep(1);
   await sleep(20);
   assert.equal((await guest.thread.stop()).outcome, VCPU_STOPPED);
