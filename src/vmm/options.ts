@@ -44,7 +44,10 @@ export interface VmOptions {
   readonly rootDirectory?: string | undefined;
   /** Which console the generated command line names; "virtio" also adds the device. Default "serial". */
   readonly console?: 'serial' | 'virtio' | 'none' | undefined;
-  /** Host ends of ttyS0 ... ttyS3; default: ttyS0 on descriptors 0 and 1 if `console` is "serial". */
+  /**
+   * Host ends of ttyS0 ... ttyS3; -1 = none. Default: ttyS0 on descriptors 0 and 1, with Ctrl-A x, if `console` is
+   * "serial". `escape` is "none" if nothing is said.
+   */
   readonly serial?:
     | readonly {
         readonly inputFd: number;

@@ -1,0 +1,271 @@
+/**
+ * From options to a checked configuration of a KVM machine: every default and every rule that can be decided from the
+ * options and the size of the host. What depends on files and devices is decided when they are opened.
+ *
+ * Every error is one line: what is wrong, the value given, what is allowed, what to do. Thread: main.
+ */
+import { availableParallelism, totalmem } from 'node:os';
+import { COMMAND_LINE_BYTES, VIRTIO_MMIO_GSIS } from '../arch/x86_64/memory-map.js';
+import { PCI_SLOTS } from '../bus/pci/words.js';
+import { checkTags, consoleSpec, p9Spec, queueSettings } from '../machine/device-config.js';
+import { type DeviceName, deviceFacts } from '../machine/device-facts.js';
+import type { CommonDeviceOptions, NetOptions } from '../machine/device-options.js';
+import { netSpecs } from '../machine/net-config.js';
+import { ConfigError } from '../util/errors.js';
+import type { DeviceSettings, DeviceSpec, P9Spec } from '../workers/reactor/device-spec.js';
+import { generateCommandLine, ROOT_TAG } from './command-line.js';
+import type { BootSpec, SerialSpec, TransportKind, VmConfig, VmDeviceSpec } from './config.js';
+import type { VmDeviceOptions, VmDiskOptions, VmOptions } from './options.js';
+
+const PAGE_BYTES = 4096;
+const MIB = 0x10_0000;
+/** Real-mode memory and our tables take the first; a guest needs something above it. */
+export const MIN_RAM_BYTES = 2 * MIB;
+/** What processors with 46 bits of physical address could have. */
+export const MAX_RAM_BYTES = 2 ** 46;
+/** APIC identifiers of 8 bits; 255 means all processors. */
+export const MAX_CPUS = 255;
+const SERIAL_PORTS = 4;
+const MAX_INTERVAL_US = 1_000_000;
+const MAX_NAME_BYTES = 64;
+const MAX_PORT = 0xffff;
+
+/** Largest size of each queue if nothing is said. */
+const QUEUE_SIZES: Readonly<Record<DeviceName, readonly number[]>> = {
+  p9: [128],
+  rng: [128],
+  net: [256, 256],
+  console: [128, 128],
+  blk: [256],
+};
+
+const NOWHERE: SerialSpec = { inputFd: -1, outputFd: -1, escape: 'none' };
+
+/** What defaults depend on. */
+export interface HostFacts {
+  /** Processors this process may use. */
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly pid: number;
+}
+
+/** This host. */
+export function hostFacts(): HostFacts {
+  return { cpus: availableParallelism(), memoryBytes: totalmem(), pid: process.pid };
+}
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @returns the configuration; the root directory has the first slot, a console that `console` asked for the last, the
+ *   other devices are in the order given
+ * Errors: ConfigError.
+ */
+export function buildVmConfig(options: VmOptions, host: HostFacts = hostFacts()): VmConfig {
+  const cpus = options.cpus ?? Math.min(host.cpus, MAX_CPUS);
+  checkCpus(cpus);
+  const ramBytes = options.memoryBytes ?? defaultRamBytes(cpus, host.memoryBytes);
+  checkRam(ramBytes);
+  const poll = options.poll ?? { kind: 'adaptive' };
+  if (poll.kind === 'interval') checkInterval(poll.us);
+  const devices = deviceSpecs(options);
+  const serial = serialSpecs(options);
+  checkInputs(serial, devices);
+  return {
+    name: checkedName(options.name ?? `guest-${host.pid}`),
+    kvmPath: checkedPath('--dev', options.kvmPath ?? '/dev/kvm'),
+    cpus,
+    ramBytes,
+    hugetlbfs: options.hugetlbfs === undefined ? undefined : checkedPath('--hugetlbfs', options.hugetlbfs),
+    boot: bootSpec(options, devices),
+    serial,
+    devices,
+    debugExitPort: checkedPort(options.debugExitPort),
+    debug: {
+      ioport: options.debug?.ioport ?? false,
+      mmio: options.debug?.mmio ?? false,
+      singleStep: options.debug?.singleStep ?? false,
+    },
+    poll,
+  };
+}
+
+/** kvmtool's rule: 64 MiB x (cpus + 3), at most 80 % of the host's memory. */
+function defaultRamBytes(cpus: number, hostBytes: number): number {
+  const most = Math.floor((hostBytes * 0.8) / MIB) * MIB;
+  return Math.max(MIN_RAM_BYTES, Math.min(64 * MIB * (cpus + 3), most));
+}
+
+function checkCpus(cpus: number): void {
+  if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_CPUS) {
+    throw new ConfigError(`--cpus ${cpus}: a guest has 1 ... ${MAX_CPUS} processors`);
+  }
+}
+
+function checkRam(bytes: number): void {
+  if (!Number.isSafeInteger(bytes) || bytes < MIN_RAM_BYTES || bytes > MAX_RAM_BYTES) {
+    throw new ConfigError(
+      `--mem: ${sizeText(bytes)} of memory; a guest has 2M ... 64T, and Linux wants 96M or more`,
+    );
+  }
+  if (bytes % PAGE_BYTES !== 0) {
+    throw new ConfigError(`--mem: ${bytes} bytes is not a multiple of 4096`);
+  }
+}
+
+/** "512 MiB", or bytes where that is not a whole number. */
+function sizeText(bytes: number): string {
+  return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes} bytes`;
+}
+
+function checkInterval(us: number): void {
+  if (!Number.isInteger(us) || us < 1 || us > MAX_INTERVAL_US) {
+    throw new ConfigError(`--poll interval ${us}: the interval is 1 ... ${MAX_INTERVAL_US} microseconds`);
+  }
+}
+
+/** It becomes a part of file names. */
+function checkedName(name: string): string {
+  const bytes = new TextEncoder().encode(name).length;
+  if (bytes < 1 || bytes > MAX_NAME_BYTES || !/^[^./\p{C}][^/\p{C}]*$/u.test(name)) {
+    throw new ConfigError(
+      `--name "${name}": a name has 1 ... ${MAX_NAME_BYTES} bytes, no "/" and no control characters, and does not begin with "."`,
+    );
+  }
+  return name;
+}
+
+function checkedPath(option: string, path: string): string {
+  if (path === '') throw new ConfigError(`${option} "" is not a path`);
+  return path;
+}
+
+function checkedPort(port: number | undefined): number | undefined {
+  if (port !== undefined && (!Number.isInteger(port) || port < 1 || port > MAX_PORT)) {
+    throw new ConfigError(`--debug-exit=${port}: a port is 1 ... 0xffff; usual are 0xf4 and 0x501`);
+  }
+  return port;
+}
+
+function bootSpec(options: VmOptions, devices: readonly VmDeviceSpec[]): BootSpec {
+  const { kernel, firmware, initrd } = options;
+  if (kernel !== undefined && firmware !== undefined) {
+    throw new ConfigError('Only one of --kernel and --firmware can be given');
+  }
+  if (kernel === undefined && firmware === undefined) {
+    throw new ConfigError('there is nothing to start: give --kernel FILE or --firmware FILE');
+  }
+  for (const [option, path] of Object.entries({ kernel, firmware, initrd })) {
+    if (path !== undefined) checkedPath(`--${option}`, path);
+  }
+  if (firmware !== undefined && initrd !== undefined) {
+    throw new ConfigError(`--initrd ${initrd} goes with a kernel, not with --firmware`);
+  }
+  return { kernel, firmware, initrd, commandLine: commandLine(options, devices) };
+}
+
+function commandLine(options: VmOptions, devices: readonly VmDeviceSpec[]): string {
+  const extra = options.commandLine ?? '';
+  if (extra.includes('\0') || extra.includes('\n')) {
+    throw new ConfigError('--params: a kernel command line is one line of text');
+  }
+  const disk = devices.map(({ spec }) => spec).find((spec) => spec.name === 'blk');
+  const diskRoot = disk === undefined ? 'unknown' : disk.readOnly ? 'read-only disk' : 'disk';
+  const root = options.rootDirectory === undefined ? diskRoot : 'directory';
+  const text =
+    options.noDefaults === true
+      ? extra
+      : generateCommandLine({ console: options.console ?? 'serial', root, extra });
+  const bytes = new TextEncoder().encode(text).length;
+  if (bytes >= COMMAND_LINE_BYTES) {
+    throw new ConfigError(
+      `--params: the kernel command line has ${bytes} bytes; there is room for ${COMMAND_LINE_BYTES - 1}`,
+    );
+  }
+  return text;
+}
+
+function serialSpecs({ serial, console }: VmOptions): SerialSpec[] {
+  const onTerminal: SerialSpec = { inputFd: 0, outputFd: 1, escape: 'ctrl-a' };
+  const given = serial ?? ((console ?? 'serial') === 'serial' ? [onTerminal] : []);
+  if (given.length > SERIAL_PORTS) {
+    throw new ConfigError(`${given.length} serial ports; there are ${SERIAL_PORTS}, ttyS0 ... ttyS3`);
+  }
+  return Array.from({ length: SERIAL_PORTS }, (_, port) => {
+    const end = given[port] ?? NOWHERE;
+    return { inputFd: end.inputFd, outputFd: end.outputFd, escape: end.escape ?? 'none' };
+  });
+}
+
+/** Two readers of one terminal would each get half of what is typed. */
+function checkInputs(serial: readonly SerialSpec[], devices: readonly VmDeviceSpec[]): void {
+  const consoles = devices.flatMap(({ spec }) => (spec.name === 'console' ? [spec.inputFd] : []));
+  const inputs = [...serial.map(({ inputFd }) => inputFd), ...consoles].filter((fd) => fd >= 0);
+  const twice = inputs.find((fd, index) => inputs.indexOf(fd) !== index);
+  if (twice !== undefined) {
+    throw new ConfigError(`two consoles read from descriptor ${twice}; each needs an input of its own`);
+  }
+}
+
+function deviceSpecs(options: VmOptions): VmDeviceSpec[] {
+  const devices = allDevices(options);
+  const machine = options.transport ?? 'pci';
+  const nets = devices.filter((device): device is VmDeviceOptions & NetOptions => device.type === 'net');
+  const cards = netSpecs(nets, settings);
+  const specs = devices.map((device): VmDeviceSpec => {
+    const { transport = machine } = device;
+    if (device.type !== 'net') return { transport, spec: deviceSpec(device) };
+    return { transport, spec: cards[nets.indexOf(device)] as DeviceSpec };
+  });
+  checkTags(specs.map(({ spec }) => spec).filter((spec): spec is P9Spec => spec.name === 'p9'));
+  for (const type of ['rng', 'console'] as const) {
+    const count = specs.filter(({ spec }) => spec.name === type).length;
+    if (count > 1) throw new ConfigError(`${count} ${type} devices; there can be one`);
+  }
+  checkPlaces(specs, 'pci', PCI_SLOTS - 1);
+  checkPlaces(specs, 'mmio', VIRTIO_MMIO_GSIS.length);
+  return specs;
+}
+
+/** The devices given, and those that other options ask for. */
+function allDevices({ devices = [], rootDirectory, console }: VmOptions): VmDeviceOptions[] {
+  const all: VmDeviceOptions[] = [...devices];
+  if (rootDirectory !== undefined) all.unshift({ type: '9p', directory: rootDirectory, tag: ROOT_TAG });
+  if (console === 'virtio' && !devices.some(({ type }) => type === 'console')) all.push({ type: 'console' });
+  return all;
+}
+
+function deviceSpec(device: Exclude<VmDeviceOptions, NetOptions>): DeviceSpec {
+  switch (device.type) {
+    case 'blk':
+      return blkSpec(device);
+    case '9p':
+      return p9Spec(device, settings);
+    case 'rng':
+      return { name: 'rng', ...settings(device, 'rng') };
+    case 'console':
+      return consoleSpec(device, settings);
+  }
+}
+
+function blkSpec({ path, readOnly, direct }: VmDiskOptions): DeviceSpec {
+  return {
+    name: 'blk',
+    ...settings({}, 'blk'),
+    path: checkedPath('--disk', path),
+    readOnly: readOnly ?? false,
+    direct: direct ?? false,
+  };
+}
+
+function settings(options: CommonDeviceOptions, name: DeviceName): DeviceSettings {
+  // Only shared memory has regions and predefined rings.
+  return { regionBytes: 0, static: false, ...queueSettings(options, deviceFacts(name), QUEUE_SIZES[name]) };
+}
+
+function checkPlaces(specs: readonly VmDeviceSpec[], transport: TransportKind, most: number): void {
+  const count = specs.filter((spec) => spec.transport === transport).length;
+  if (count > most) {
+    throw new ConfigError(`${count} devices over ${transport}; there is room for ${most}`);
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * The kernel command line that a guest gets unless the user says `--nodefaults`: kvmtool's words, without those that
+ * turn off what a guest finds here (ACPI, the I/O APIC, configuration space as memory). All of them only save time or
+ * name the root and the console; a kernel boots without any.
+ */
+
+/** What the command line depends on. */
+export interface CommandLineFacts {
+  readonly console: 'serial' | 'virtio' | 'none';
+  /** What the guest's root is on: a directory (9p), the first disk, or nothing that we know of. */
+  readonly root: 'directory' | 'disk' | 'read-only disk' | 'unknown';
+  /** The user's own words, put last, so that they win. */
+  readonly extra: string;
+}
+
+/** Tag of the share that is the guest's root. */
+export const ROOT_TAG = '/dev/root';
+
+/**
+ * A reset through the keyboard controller, which ends the machine at once, also one second after a panic; and no
+ * probing of a keyboard and a mouse that nobody has.
+ */
+const MACHINE_WORDS = 'reboot=k panic=1 i8042.direct=1 i8042.dumbkbd=1 i8042.nopnp=1 i8042.noaux=1';
+
+const CONSOLE_WORDS: Readonly<Record<CommandLineFacts['console'], string>> = {
+  serial: 'earlyprintk=serial console=ttyS0',
+  virtio: 'console=hvc0',
+  none: '',
+};
+
+const ROOT_WORDS: Readonly<Record<CommandLineFacts['root'], string>> = {
+  directory: 'rw rootflags=trans=virtio,version=9p2000.L,cache=loose rootfstype=9p',
+  disk: 'rw',
+  'read-only disk': 'ro',
+  unknown: '',
+};
+
+/** The whole command line. The user's `root=` takes the place of ours. */
+export function generateCommandLine({ console, root, extra }: CommandLineFacts): string {
+  const words = [MACHINE_WORDS, CONSOLE_WORDS[console]];
+  if (root === 'directory') words.push(ROOT_WORDS[root]);
+  if (!hasWord(extra, 'root')) {
+    if (root === 'directory') words.push(`root=${ROOT_TAG}`);
+    else if (root !== 'unknown') words.push(`root=/dev/vda ${ROOT_WORDS[root]}`);
+  }
+  return [...words, extra.trim()].filter((word) => word !== '').join(' ');
+}
+
+/** Whether a command line has `NAME=VALUE`. */
+function hasWord(text: string, name: string): boolean {
+  return text.split(/\s+/).some((word) => word.startsWith(`${name}=`));
+}
