@@ -1,4 +1,4 @@
-/** The table from interrupts (GSIs) to what they raise. Thread: the reactor, or main at set-up. */
+/** The table from interrupts (GSIs) to what they raise, as one thread knows it; `msi-routes.ts` shares it. */
 import {
   KVM_IRQ_ROUTING_IRQCHIP,
   KVM_IRQ_ROUTING_MSI,
@@ -89,11 +89,19 @@ export class GsiRouting {
 
   /** Gives a GSI back, and its route goes. */
   release(gsi: number): void {
-    this.#messages.delete(gsi);
+    this.clearMessage(gsi);
     this.#free.push(gsi);
   }
 
-  /** What a GSI from {@link allocate} delivers: a write of `data` to the address. All three unsigned 32-bit. */
+  /** The GSI delivers nothing any more. */
+  clearMessage(gsi: number): void {
+    this.#messages.delete(gsi);
+  }
+
+  /**
+   * What a GSI delivers: a write of `data` to the address. All three unsigned 32-bit.
+   * @param gsi from {@link allocate}, or chosen by the caller, if it uses that for none
+   */
   setMessage(gsi: number, addressLo: number, addressHi: number, data: number): void {
     if (!this.#messages.has(gsi)) this.#checkRoom();
     this.#messages.set(gsi, { addressLo, addressHi, data });

@@ -197,6 +197,11 @@ export class Vm {
     io.mustCall(this.fd, io.SET_GSI_ROUTING, routing.encode());
   }
 
+  /** As {@link setRouting}, while running. @returns 0 or -errno (EINVAL: KVM refuses an entry), and then nothing changes */
+  trySetRouting(routing: GsiRouting): number {
+    return io.call(this.fd, io.SET_GSI_ROUTING, routing.encode());
+  }
+
   /** Sets the level of an interrupt line. @param level 0 or 1 @returns 0 or -errno. Hot path. */
   irqLine(gsi: number, level: number): number {
     const { view, address } = this.#scratch;
