@@ -151,6 +151,30 @@ for (const generation of GENERATIONS) {
   });
 }
 
+for (const generation of GENERATIONS) {
+  test(`MUST 29: generation ${generation} writes DRIVER_OK right behind the ACK, before the device side looks again → started, not taken for a restart`, () => {
+    const { bench, device } = oneDevice();
+    using _ = bench;
+    const driver = bench.driver(0, generation, TWO_RINGS);
+    assert.ok(driver.start('num-1'));
+    bench.eager = false;
+    driver.write(R.QUEUE_ALIGN, 0x1000);
+    driver.write(R.QUEUE_PFN, (TWO_RINGS[1] as { at: number }).at / 4096);
+    watchStores(
+      () => bench.wait(),
+      () => {
+        if (!driver.isAcked) return;
+        if (generation >= 2) driver.write(R.QUEUE_PFN, (TWO_RINGS[1] as { at: number }).at / 4096);
+        driver.write(R.STATUS, generation === 3 ? 7 : 4);
+      },
+    );
+    bench.eager = true;
+    bench.wait();
+    assert.deepEqual(bench.events, ['started 0']);
+    assert.equal(device.active?.queues.length, 2);
+  });
+}
+
 test('MUST 28: lives of random length and generation, device side looks at random moments, seeded → every whole start works', () => {
   let seed = 28;
   const random = (below: number): number => {
