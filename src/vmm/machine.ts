@@ -61,7 +61,7 @@ export class Machine implements VirtualMachine {
     await Promise.all(this.#vcpus.map((vcpu) => vcpu.pause()));
   }
 
-  resume(): void {
+  async resume(): Promise<void> {
     if (this.#exit !== undefined) return;
     for (const vcpu of this.#vcpus) vcpu.resume();
   }
