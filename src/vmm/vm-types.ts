@@ -2,6 +2,7 @@
  * A running KVM machine as its users see it: what `createVm` takes and gives. The command line and the library are
  * written against these shapes only. Thread: main.
  */
+import type { Duplex } from 'node:stream';
 import type { RemoteTree } from '../p9/remote-tree.js';
 import type { LkvmError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
@@ -37,6 +38,8 @@ export interface VmExtras {
   readonly log?: Log | undefined;
   /** Trees of this thread (see `remoteTree`), for shares with `remote: INDEX`. */
   readonly trees?: readonly RemoteTree[] | undefined;
+  /** Put the console's host end into {@link VirtualMachine.console} instead of its file descriptors. */
+  readonly consoleStream?: boolean | undefined;
 }
 
 /** A machine that runs. Disposing of it stops it and waits for its end. */
@@ -45,6 +48,8 @@ export interface VirtualMachine extends AsyncDisposable {
   readonly exited: Promise<VmExit>;
   /** Interfaces of the host behind the network cards, in the order of the cards with a tap. */
   readonly taps: readonly string[];
+  /** The console's host end, when asked for with `consoleStream`; else undefined. */
+  readonly console: Duplex | undefined;
   /** Ends the machine as if its power were cut. Does nothing when it has ended. */
   stop(): Promise<void>;
   /** Stops the vCPUs; resolves when none runs. */

@@ -1,0 +1,198 @@
+/**
+ * The library's door to KVM machines, and the composition root: everything with a lifetime is made here, in one order, and
+ * given back in the reverse one by `Machine`.
+ *
+ *     await using vm = await createVm(buildVmConfig({ kernel: 'vmlinuz', initrd: 'initrd.gz' }));
+ *     console.log((await vm.exited).text);
+ *
+ * Thread: main.
+ */
+import { writeFirmwareTables } from '../arch/x86_64/acpi/firmware-tables.js';
+import { applyEntry } from '../arch/x86_64/entry.js';
+import { loadGuest } from '../arch/x86_64/load-guest.js';
+import { setUpVcpus } from '../arch/x86_64/vcpu-setup.js';
+import { ConsoleStream } from '../machine/console-stream.js';
+import { rawTerminal } from '../machine/raw-terminal.js';
+import { runDownScripts, runUpScripts, tapScripts } from '../machine/tap-scripts.js';
+import type { RemoteTreeServer } from '../p9/remote-tree.js';
+import { attachPlatform } from '../platform/platform.js';
+import { COUNTER_COUNT } from '../util/counters.js';
+import { fromWire, LkvmError, StartError } from '../util/errors.js';
+import type { Log } from '../util/ports.js';
+import { shutdownGuard } from '../workers/guard.js';
+import { WorkerThread } from '../workers/host.js';
+import { IoService } from '../workers/io/service.js';
+import { VcpuThread } from '../workers/vcpu/thread.js';
+import type { VmConfig } from './config.js';
+import { Hardware } from './hardware.js';
+import { Machine } from './machine.js';
+import type { VmMainMessage, VmReactorData, VmReactorMessage } from './messages.js';
+import { NO_END, threadParts } from './thread-parts.js';
+import type { VirtualMachine, VmExtras } from './vm-types.js';
+
+const SILENT: Log = { info: () => undefined, warn: () => undefined };
+const REACTOR_ENTRY = new URL('./reactor-entry.js', import.meta.url);
+const VCPU_ENTRY = new URL('./vcpu-entry.js', import.meta.url);
+
+/**
+ * Makes the machine, opens its devices, loads the guest and starts it. Resolves when the guest runs.
+ * Errors: ConfigError, StartError; nothing is left half started.
+ */
+export async function createVm(config: VmConfig, extras: VmExtras = {}): Promise<VirtualMachine> {
+  try {
+    return await start(config, extras);
+  } catch (error) {
+    // A system call that failed while starting: the host could not give us what we need.
+    if (error instanceof LkvmError && error.name === 'SysError') throw new StartError(error.message, error);
+    throw error;
+  }
+}
+
+async function start(given: VmConfig, extras: VmExtras): Promise<Machine> {
+  const log = extras.log ?? SILENT;
+  const hardware = new Hardware(given, log);
+  const console = extras.consoleStream === true ? new ConsoleStream() : undefined;
+  const config = console === undefined ? given : withConsole(given, console);
+  const io = new IoService(shutdownGuard, (error) => log.warn(`the I/O worker has failed: ${error.message}`));
+  const { platformPorts } = threadParts(hardware.parts, NO_END);
+  const machine = new Machine({
+    io,
+    console,
+    log,
+    powerButton: () => attachPlatform(hardware.parts.platform, platformPorts).pm.pressPowerButton(),
+    release: () => hardware.close(),
+  });
+  const reactor = startReactor(machine, { config, parts: hardware.parts, io: io.init }, extras);
+  const vcpus = startVcpus(machine, hardware);
+  machine.attach(reactor.thread, vcpus);
+  try {
+    // Main loads the guest while the workers load their modules.
+    prepareGuest(hardware, config);
+    machine.taps = await reactor.ready;
+    startScripts(machine, config, log);
+  } catch (error) {
+    await machine.stop();
+    throw error;
+  }
+  takeTerminal(machine, config);
+  await machine.resume();
+  return machine;
+}
+
+/** Kernel, tables and the registers of all vCPUs. */
+function prepareGuest(hardware: Hardware, config: VmConfig): void {
+  const { memory } = hardware;
+  const { rsdp } = writeFirmwareTables(memory, hardware.description);
+  const guest = loadGuest(memory, { boot: config.boot, ramBytes: config.ramBytes, rsdp });
+  hardware.addRegions(guest.extraRegions);
+  setUpVcpus(hardware.kvm, hardware.vcpus);
+  const [boot] = hardware.vcpus;
+  if (boot !== undefined) applyEntry(boot, guest.entry);
+  hardware.powerOn();
+}
+
+function startVcpus(machine: Machine, { vcpus, parts }: Hardware): VcpuThread[] {
+  return vcpus.map(
+    (vcpu, index) =>
+      new VcpuThread({
+        vcpu,
+        memory: parts.memory,
+        control: parts.channel.controls[index] as SharedArrayBuffer,
+        entry: VCPU_ENTRY,
+        port: parts,
+        paused: true,
+        onEnd: (end) => machine.vcpuEnded(end),
+        guard: shutdownGuard,
+      }),
+  );
+}
+
+interface StartedReactor {
+  readonly thread: WorkerThread;
+  /** Names of the taps, when all devices are open; or what went wrong. */
+  readonly ready: Promise<readonly string[]>;
+}
+
+function startReactor(
+  machine: Machine,
+  data: Omit<VmReactorData, 'counters'>,
+  { log = SILENT, trees = [] }: VmExtras,
+): StartedReactor {
+  const counters = new SharedArrayBuffer(Math.max(1, data.config.devices.length) * COUNTER_COUNT * 8);
+  const servers: RemoteTreeServer[] = [];
+  const { promise, resolve, reject } = withResolvers<readonly string[]>();
+  const thread = new WorkerThread({
+    name: 'lkvm reactor',
+    entry: REACTOR_ENTRY,
+    data: { ...data, counters } satisfies VmReactorData,
+    wake: 'fd',
+    guard: shutdownGuard,
+    owner: {
+      onMessage: (body) => {
+        const message = body as VmReactorMessage; // posted by reactor-entry.ts only
+        if (message.type === 'ready') resolve(message.taps);
+        else if (message.type === 'log') log[message.level](message.text);
+        else if (message.type === 'tree') servers[message.id]?.onMessage(message.message);
+        else machine.end({ reason: 'escape', exitCode: 0, text: 'ended from the console' });
+      },
+      onEnd: (end) => {
+        for (const server of servers) server.close();
+        const { error } = end;
+        reject(
+          error === undefined ? new StartError('the machine was stopped while it started') : fromWire(error),
+        );
+        machine.reactorEnded(end);
+      },
+    },
+  });
+  promise.catch(() => undefined); // who waits for it hears of it
+  for (const [id, tree] of trees.entries()) {
+    const post = (message: unknown) => thread.post({ type: 'tree', id, message } satisfies VmMainMessage);
+    servers.push(tree.serve(post, (error) => log.warn(`9p tree ${id}: ${String(error)}`)));
+  }
+  return { thread, ready: promise };
+}
+
+function startScripts(machine: Machine, config: VmConfig, log: Log): void {
+  const scripts = tapScripts(
+    config.devices.map(({ spec }) => spec),
+    machine.taps,
+  );
+  if (scripts.every(({ up, down }) => up === undefined && down === undefined)) return;
+  machine.beforeStop(() => runDownScripts(scripts, log));
+  runUpScripts(scripts);
+}
+
+/** The terminal that the guest's console is on passes every key on; it is put back on every way out. */
+function takeTerminal(machine: Machine, { serial, devices }: VmConfig): void {
+  const port = serial.find(({ inputFd }) => inputFd >= 0);
+  const device = devices.find(({ spec }) => spec.name === 'console')?.spec;
+  const fd = device?.name === 'console' ? device.inputFd : port?.inputFd;
+  if (fd !== undefined) machine.onRestoreTerminal(rawTerminal(fd, shutdownGuard));
+}
+
+/** The console's host end becomes a stream: the virtio console if there is one, else ttyS0. */
+function withConsole(config: VmConfig, { inputFd, outputFd }: ConsoleStream): VmConfig {
+  const ends = { inputFd, outputFd, escape: 'none' as const };
+  if (!config.devices.some(({ spec }) => spec.name === 'console')) {
+    return { ...config, serial: config.serial.map((port, i) => (i === 0 ? ends : port)) };
+  }
+  const devices = config.devices.map((device) =>
+    device.spec.name === 'console' ? { ...device, spec: { ...device.spec, ...ends } } : device,
+  );
+  return { ...config, devices };
+}
+
+function withResolvers<T>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+  reject: (error: unknown) => void;
+} {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: unknown) => void = () => undefined;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

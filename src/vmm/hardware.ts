@@ -1,0 +1,133 @@
+/**
+ * The machine's hardware as KVM knows it: VM, RAM, vCPUs, interrupt controllers, and the shared memory of all devices.
+ * Made before any thread starts, closed after the last one has ended.
+ *
+ * Thread: main.
+ */
+import { KVM_MEM_READONLY } from '../abi/kvm.js';
+import type { FirmwareDescription } from '../arch/x86_64/acpi/description.js';
+import type { ExtraRegion } from '../arch/x86_64/load-request.js';
+import { HOLE_START, IDENTITY_MAP, ramRegions, TSS } from '../arch/x86_64/memory-map.js';
+import { REQUIRED_CAPABILITIES } from '../kvm/capabilities.js';
+import { GsiRouting } from '../kvm/gsi-routing.js';
+import { Kvm } from '../kvm/kvm.js';
+import type { Vcpu } from '../kvm/vcpu.js';
+import type { Vm } from '../kvm/vm.js';
+import { GuestMemory, type RegionRecord } from '../memory/guest-memory.js';
+import { createPlatform } from '../platform/platform.js';
+import { eventfd } from '../sys/eventfd.js';
+import { close } from '../sys/fd.js';
+import { type Mapping, unmap } from '../sys/map.js';
+import { StartError } from '../util/errors.js';
+import type { Log } from '../util/ports.js';
+import { closeChannel, createChannel } from '../workers/vcpu/channel.js';
+import type { VmConfig } from './config.js';
+import type { MachineParts } from './machine-parts.js';
+import { PLATFORM_LAYOUT } from './platform-layout.js';
+import { mapRam } from './ram.js';
+
+/** See the file's head. */
+export class Hardware {
+  readonly kvm: Kvm;
+  readonly vm: Vm;
+  readonly vcpus: readonly Vcpu[];
+  /** RAM as seen from here. */
+  readonly memory: GuestMemory;
+  readonly parts: MachineParts;
+  /** For the firmware tables. */
+  readonly description: FirmwareDescription;
+  /** What to undo, last made first undone. */
+  readonly #undo: (() => unknown)[] = [];
+  #slots = 0;
+
+  /** Errors: StartError, SysError, ConfigError; then nothing is left open. */
+  constructor(config: VmConfig, log: Log) {
+    try {
+      this.kvm = this.#own(openKvm(config, log), (kvm) => kvm.close());
+      this.vm = this.#own(this.kvm.createVm(), (vm) => vm.close());
+      makeChips(this.vm);
+      const ram = this.#own(mapRam(config.ramBytes, config.hugetlbfs), unmap);
+      this.memory = this.#mapMemory(config, ram);
+      const channel = this.#own(createChannel(config.cpus), closeChannel);
+      this.vcpus = Array.from({ length: config.cpus }, (_, i) =>
+        this.#own(this.vm.createVcpu(i), (vcpu) => vcpu.close()),
+      );
+      this.description = { cpus: config.cpus, mmio: [], pciSlots: [], ecam: false };
+      this.parts = {
+        vm: this.vm.record,
+        memory: this.memory.regions,
+        platform: createPlatform({
+          layout: PLATFORM_LAYOUT,
+          debugExitPort: config.debugExitPort,
+          lowBytes: Math.min(config.ramBytes, HOLE_START),
+          highBytes: Math.max(0, config.ramBytes - HOLE_START),
+          cpus: config.cpus,
+        }),
+        serialDoorbellFd: this.#own(eventfd(), close),
+        channel,
+        debug: config.debug,
+      };
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Adds memory beside RAM, read-only for the guest: firmware. It is unmapped with the rest. Errors: SysError. */
+  addRegions(regions: readonly ExtraRegion[]): void {
+    for (const { gpa, hva, bytes } of regions) {
+      this.#own({ address: hva, bytes }, unmap);
+      this.vm.setMemorySlot({ slot: this.#slots++, gpa, hva, bytes, flags: KVM_MEM_READONLY });
+    }
+  }
+
+  /** What firmware would do: nothing yet has an address. Before the first vCPU runs. */
+  powerOn(): void {}
+
+  /** Closes and unmaps everything. No thread may be left. */
+  close(): void {
+    for (const undo of this.#undo.splice(0).reverse()) undo();
+  }
+
+  #own<T>(thing: T, undo: (thing: T) => unknown): T {
+    this.#undo.push(() => undo(thing));
+    return thing;
+  }
+
+  #mapMemory({ ramBytes }: VmConfig, ram: Mapping): GuestMemory {
+    const regions: RegionRecord[] = ramRegions(ramBytes, ram.address);
+    for (const { gpa, hva, bytes } of regions) {
+      this.vm.setMemorySlot({ slot: this.#slots++, gpa, hva, bytes });
+    }
+    return new GuestMemory(regions);
+  }
+}
+
+function openKvm({ kvmPath, cpus }: VmConfig, log: Log): Kvm {
+  const kvm = new Kvm(kvmPath);
+  try {
+    kvm.require(REQUIRED_CAPABILITIES);
+    const { maxVcpus, recommendedVcpus } = kvm;
+    if (cpus > maxVcpus) {
+      throw new StartError(`${cpus} processors: this host's KVM takes at most ${maxVcpus} (--cpus)`);
+    }
+    if (cpus > recommendedVcpus) {
+      log.warn(`${cpus} processors are more than the ${recommendedVcpus} that KVM recommends on this host`);
+    }
+    return kvm;
+  } catch (error) {
+    kvm.close();
+    throw error;
+  }
+}
+
+/** Interrupt controllers, timer, and the wiring of a PC. */
+function makeChips(vm: Vm): void {
+  vm.setIdentityMapAddress(IDENTITY_MAP);
+  vm.setTssAddress(TSS);
+  vm.createIrqchip();
+  vm.createPit2();
+  const routing = new GsiRouting();
+  routing.addPcPins();
+  vm.setRouting(routing);
+}
