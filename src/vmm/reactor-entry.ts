@@ -26,6 +26,8 @@ const SECOND_US = 1_000_000;
 const LOG_LINES = 20;
 /** How long output may stand still at the end before it is given up, milliseconds. */
 const FINISH_MS = 1000;
+/** A port that is not connected to anything. */
+const NO_HOST = { inputFd: -1, outputFd: -1, escape: 'none' } as const;
 
 await runThread<VmReactorData>(main);
 
@@ -95,8 +97,6 @@ function serve({ context, reactor, maker, post }: Served): void {
     load.close();
   }
 }
-
-const NO_HOST = { inputFd: -1, outputFd: -1, escape: 'none' } as const;
 
 /** Serial ports with a host end, and the debug ports, which print to the standard output. */
 function makePumps(
