@@ -15,7 +15,7 @@ import {
 import { at } from '../../../util/typed.js';
 import type { ActiveDevice, VirtioDevice } from '../../core/device.js';
 import { type Features, hasFeature, NO_FEATURES } from '../../core/features.js';
-import { CHAIN_EMPTY } from '../../queue/virt-queue.js';
+import { CHAIN_EMPTY, type VirtQueue } from '../../queue/virt-queue.js';
 import { checkFeatures } from '../feature-check.js';
 import { IovCache } from '../iov-cache.js';
 import { QueueEnd } from '../queue-end.js';
@@ -47,15 +47,21 @@ export interface ConsoleOptions {
 
 class ConsoleRun {
   readonly active: ActiveDevice;
-  readonly rx: QueueEnd | undefined;
-  readonly buffers: RxBuffers | undefined;
-  readonly tx: QueueEnd | undefined;
-  readonly batch: TxBatch | undefined;
+  rx: QueueEnd | undefined = undefined;
+  buffers: RxBuffers | undefined = undefined;
+  tx: QueueEnd | undefined = undefined;
+  batch: TxBatch | undefined = undefined;
 
-  constructor(active: ActiveDevice, rx: QueueEnd | undefined, tx: QueueEnd | undefined) {
+  constructor(active: ActiveDevice) {
     this.active = active;
+  }
+
+  setReceive(rx: QueueEnd | undefined): void {
     this.rx = rx;
     this.buffers = rx === undefined ? undefined : new RxBuffers(rx, RX_CHAIN_BYTES);
+  }
+
+  setTransmit(tx: QueueEnd | undefined): void {
     this.tx = tx;
     this.batch = tx === undefined ? undefined : new TxBatch(tx);
   }
@@ -89,19 +95,33 @@ export class ConsoleDevice implements VirtioDevice, ConsoleListener {
   }
 
   activate(active: ActiveDevice): void {
-    const { memory } = active;
+    this.#run = new ConsoleRun(active);
     const rx = active.queues[RX];
     const tx = active.queues[TX];
-    this.#run = new ConsoleRun(
-      active,
-      rx === undefined ? undefined : new QueueEnd(active, rx, this.#rxIov.take(memory), this.counters),
-      tx === undefined ? undefined : new QueueEnd(active, tx, this.#txIov.take(memory), this.counters),
-    );
+    if (rx !== undefined) this.enableQueue(RX, rx);
+    if (tx !== undefined) this.enableQueue(TX, tx);
   }
 
   reset(): void {
     this.#run = undefined;
     this.#backend.stop();
+  }
+
+  resetQueue(queueIndex: number): void {
+    if (queueIndex === RX) this.#run?.setReceive(undefined);
+    if (queueIndex !== TX) return;
+    this.#run?.setTransmit(undefined);
+    this.#backend.stop();
+  }
+
+  enableQueue(queueIndex: number, queue: VirtQueue): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    const { active } = run;
+    const iov = (queueIndex === RX ? this.#rxIov : this.#txIov).take(active.memory);
+    const end = new QueueEnd(active, queue, iov, this.counters);
+    if (queueIndex === RX) run.setReceive(end);
+    else run.setTransmit(end);
   }
 
   close(): void {

@@ -9,6 +9,7 @@ import type { Counters } from '../../../util/counters.js';
 import { at } from '../../../util/typed.js';
 import type { ActiveDevice, VirtioDevice } from '../../core/device.js';
 import { type Features, featureSet } from '../../core/features.js';
+import type { VirtQueue } from '../../queue/virt-queue.js';
 import { checkFeatures } from '../feature-check.js';
 import { IovCache } from '../iov-cache.js';
 import { QueueEnd } from '../queue-end.js';
@@ -40,12 +41,12 @@ export interface NetOptions {
 }
 
 class NetRun {
-  readonly receiver: Receiver | undefined;
-  readonly sender: Sender | undefined;
+  readonly active: ActiveDevice;
+  receiver: Receiver | undefined = undefined;
+  sender: Sender | undefined = undefined;
 
-  constructor(receiver: Receiver | undefined, sender: Sender | undefined) {
-    this.receiver = receiver;
-    this.sender = sender;
+  constructor(active: ActiveDevice) {
+    this.active = active;
   }
 }
 
@@ -81,24 +82,38 @@ export class NetDevice implements VirtioDevice, NetListener {
   }
 
   activate(active: ActiveDevice): void {
-    const { features, memory, queues } = active;
-    const backend = this.#backend;
+    const { features, queues } = active;
+    this.#run = new NetRun(active);
     const rx = queues[RX];
     const tx = queues[TX];
-    const end =
-      rx === undefined ? undefined : new QueueEnd(active, rx, this.#rxIov.take(memory), this.counters);
-    const txEnd =
-      tx === undefined ? undefined : new QueueEnd(active, tx, this.#txIov.take(memory), this.counters);
-    this.#run = new NetRun(
-      end === undefined ? undefined : new Receiver(end, backend, features, this.counters),
-      txEnd === undefined ? undefined : new Sender(txEnd, backend, features, this.counters),
-    );
-    backend.start(netHeaderBytes(features), features.low);
+    if (rx !== undefined) this.enableQueue(RX, rx);
+    if (tx !== undefined) this.enableQueue(TX, tx);
+    this.#backend.start(netHeaderBytes(features), features.low);
   }
 
   reset(): void {
     this.#run = undefined;
     this.#backend.stop();
+  }
+
+  resetQueue(queueIndex: number): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    if (queueIndex === TX) run.sender = undefined;
+    if (queueIndex !== RX) return;
+    run.receiver = undefined;
+    this.#backend.watch(false); // frames wait where there is a limit for them
+  }
+
+  enableQueue(queueIndex: number, queue: VirtQueue): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    const { active } = run;
+    const { features, memory } = active;
+    const iov = (queueIndex === RX ? this.#rxIov : this.#txIov).take(memory);
+    const end = new QueueEnd(active, queue, iov, this.counters);
+    if (queueIndex === RX) run.receiver = new Receiver(end, this.#backend, features, this.counters);
+    else run.sender = new Sender(end, this.#backend, features, this.counters);
   }
 
   close(): void {

@@ -11,7 +11,7 @@ import { COUNTER_BYTES, COUNTER_REQUESTS, type Counters, count } from '../../../
 import { f64At, i32At } from '../../../util/typed.js';
 import type { ActiveDevice, VirtioDevice } from '../../core/device.js';
 import { type Features, NO_FEATURES } from '../../core/features.js';
-import { CHAIN_EMPTY, CHAIN_OK } from '../../queue/virt-queue.js';
+import { CHAIN_EMPTY, CHAIN_OK, type VirtQueue } from '../../queue/virt-queue.js';
 import { checkFeatures } from '../feature-check.js';
 import { IovCache } from '../iov-cache.js';
 import { QueueEnd } from '../queue-end.js';
@@ -59,6 +59,7 @@ export class RngDevice implements VirtioDevice {
   readonly counters: Counters;
   readonly #source: EntropySource;
   readonly #iov = new IovCache(1, PIECE_BYTES);
+  #active: ActiveDevice | undefined;
   #run: RngRun | undefined;
 
   /** Errors: ConfigError if `features` has something this device cannot do. */
@@ -72,14 +73,26 @@ export class RngDevice implements VirtioDevice {
   }
 
   activate(active: ActiveDevice): void {
+    this.#active = active;
     const queue = active.queues[QUEUE];
-    if (queue === undefined) return;
-    this.#run = new RngRun(new QueueEnd(active, queue, this.#iov.take(active.memory), this.counters));
+    if (queue !== undefined) this.enableQueue(QUEUE, queue);
   }
 
   reset(): void {
+    this.#active = undefined;
+    this.resetQueue(QUEUE);
+  }
+
+  resetQueue(queueIndex: number): void {
+    if (queueIndex !== QUEUE) return;
     this.#run = undefined;
     this.#source.cancel();
+  }
+
+  enableQueue(queueIndex: number, queue: VirtQueue): void {
+    const active = this.#active;
+    if (active === undefined || queueIndex !== QUEUE) return;
+    this.#run = new RngRun(new QueueEnd(active, queue, this.#iov.take(active.memory), this.counters));
   }
 
   close(): void {
