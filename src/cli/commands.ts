@@ -23,7 +23,7 @@ async function warmReactor(args: readonly string[]): Promise<WarmReactor | undef
 export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'run',
-    summary: 'Start a machine (in this release: a PMM, with --rsld --pmm)',
+    summary: 'Start a guest under KVM (or, with --rsld --pmm, a PMM)',
     load: () => import('./run.js'),
     early: async (args) => (args.includes('--pmm') ? await warmReactor(args) : undefined),
   },

@@ -3,12 +3,13 @@ import { buildPmmConfig } from '../pmm/build-config.js';
 import { pmmLayout } from '../pmm/memory-map.js';
 import { ConfigError } from '../util/errors.js';
 import type { LayoutInput } from './layout/facts.js';
+import { logOf, remarkAll } from './log-words.js';
 import { print } from './messages.js';
 import type { CommandSpec } from './option-table.js';
 import type { ParsedOptions } from './parse-options.js';
 import { PMM_GROUPS } from './pmm-options.js';
 import { readPmmWords } from './pmm-words.js';
-import { dumpDtb, logOf, remark } from './serve-pmm.js';
+import { dumpDtb } from './serve-pmm.js';
 
 type Printer = (input: LayoutInput) => string;
 
@@ -77,7 +78,7 @@ export const command: CommandSpec = {
     const config = buildPmmConfig(words.options);
     const layout = pmmLayout(config);
     const text = printer({ config, layout });
-    remark(words, logOf(options));
+    remarkAll(words.remarks, logOf(options));
     if (words.dumpDtb !== undefined) dumpDtb(config, words.dumpDtb);
     print(text);
     return 0;

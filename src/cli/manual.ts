@@ -20,11 +20,14 @@ Results go to stdout. Everything else goes to stderr, one line each, as \`  Fata
 
 | exit code | meaning |
 |---|---|
-| 0 | the machine ended in order: by the peer, Ctrl-A x, SIGTERM or SIGINT |
+| 0 | the machine ended in order: by the guest (power-off, reboot) or the peer, Ctrl-A x, SIGTERM or SIGINT |
 | 1 | failed after the start; a command of \`demo\` or \`aux\` failed |
 | 22 | unknown command |
+| 33 | the guest died of a triple fault |
+| 34 | KVM cannot run the guest (entry failure, internal error) |
 | 128 | could not start: file, device, socket, permission, pool in use |
 | 129 | the command line is wrong, including a pool that is too small and words that exclude each other |
+| 2 x N + 1 | the guest wrote N to the port of \`--debug-exit\` |
 `;
 
 function cell(text: string): string {

@@ -1,35 +1,51 @@
 /** `--network KEY=VALUE,...`: kvmtool's grammar for network cards. Errors: ConfigError. */
-import type { PmmNetOptions } from '../pmm/options.js';
+import type { NetOptions } from '../machine/device-options.js';
 import { ConfigError } from '../util/errors.js';
-import type { Remark } from './pmm-words.js';
+import type { Remark } from './device-words.js';
+import type { ParsedOptions } from './parse-options.js';
 import { choiceOf, numberOf, splitPair } from './values.js';
+
+/** The kind of machine that the cards will be in. */
+export type NetworkMachine = 'pmm' | 'kvm';
+
+/** A card, and the transport it was given by itself. */
+export interface CardOptions extends NetOptions {
+  readonly transport?: 'pci' | 'mmio' | undefined;
+}
 
 /** Cards, and remarks for the user. */
 export interface Networks {
-  readonly nets: readonly PmmNetOptions[];
+  readonly nets: readonly CardOptions[];
   readonly remarks: readonly Remark[];
 }
 
 const KEYS = 'mode, guest_mac, guest_ip, host_ip, tapif, fd, script, downscript, vhost, vproxy, mq, trans';
 
 /** Mutable while a card's words are read. */
-type Draft = { -readonly [K in keyof PmmNetOptions]: PmmNetOptions[K] };
+type Draft = { -readonly [K in keyof CardOptions]: CardOptions[K] };
 
-/** @param values of all `--network` options; undefined if there was none: then there is one card with mode=user */
-export function readNetworks(values: readonly string[] | undefined): Networks {
-  if (values === undefined) return { nets: [{ type: 'net', mode: 'user' }], remarks: [] };
-  const nets: PmmNetOptions[] = [];
+/** Where a card's words go while they are read. */
+interface Reading {
+  readonly machine: NetworkMachine;
+  readonly net: Draft;
+  readonly remarks: Remark[];
+}
+
+/** All `--network` options. Without any there is one card with mode=user. */
+export function readNetworks(parsed: ParsedOptions, machine: NetworkMachine): Networks {
+  if (!parsed.has('network')) return { nets: [{ type: 'net', mode: 'user' }], remarks: [] };
+  const nets: CardOptions[] = [];
   const remarks: Remark[] = [];
-  for (const value of values) {
-    const net = readNetwork(value, remarks);
-    if (net !== undefined) nets.push(net);
+  for (const value of parsed.values('network')) {
+    const reading: Reading = { machine, net: { type: 'net', mode: 'tap' }, remarks };
+    if (readNetwork(value, reading)) nets.push(reading.net);
   }
   return { nets, remarks };
 }
 
-/** One card; undefined for mode=none. */
-function readNetwork(text: string, remarks: Remark[]): PmmNetOptions | undefined {
-  const net: Draft = { type: 'net', mode: 'tap' };
+/** One card. @returns false for mode=none */
+function readNetwork(text: string, reading: Reading): boolean {
+  const { net } = reading;
   let none = false;
   for (const word of text.split(',')) {
     const { key, value } = splitPair(word);
@@ -42,13 +58,14 @@ function readNetwork(text: string, remarks: Remark[]): PmmNetOptions | undefined
       none = mode === 'none';
       net.mode = mode === 'none' ? undefined : mode;
     } else {
-      setKey(net, key, value, remarks);
+      setKey(reading, key, value);
     }
   }
-  return none ? undefined : net;
+  return !none;
 }
 
-function setKey(net: Draft, key: string, value: string, remarks: Remark[]): void {
+function setKey(reading: Reading, key: string, value: string): void {
+  const { net } = reading;
   switch (key) {
     case 'guest_mac':
       net.mac = value;
@@ -74,15 +91,16 @@ function setKey(net: Draft, key: string, value: string, remarks: Remark[]): void
       net.downscript = value === 'none' ? undefined : value;
       return;
     default:
-      checkKey(key, value, remarks);
+      checkKey(reading, key, value);
   }
 }
 
 /** Keys that choose how the C tool does it; here there is one way. */
-function checkKey(key: string, value: string, remarks: Remark[]): void {
+function checkKey({ machine, net, remarks }: Reading, key: string, value: string): void {
   switch (key) {
     case 'trans':
-      if (choiceOf('--network trans', value, ['mmio', 'pci']) === 'pci') {
+      net.transport = choiceOf<'mmio' | 'pci'>('--network trans', value, ['mmio', 'pci']);
+      if (net.transport === 'pci' && machine === 'pmm') {
         throw new ConfigError(
           '--network trans=pci does not go with --pmm: there is no PCI bus in shared memory; use mmio',
         );
@@ -91,9 +109,10 @@ function checkKey(key: string, value: string, remarks: Remark[]): void {
     case 'vhost':
     case 'vproxy':
       if (numberOf(`--network ${key}`, value) !== 0 && key === 'vhost') {
+        const where = machine === 'pmm' ? 'with --pmm ' : '';
         remarks.push({
           level: 'warning',
-          text: '--network vhost=1 is ignored: with --pmm all frames pass through lkvm',
+          text: `--network vhost=1 is ignored: ${where}all frames pass through lkvm`,
         });
       }
       return;

@@ -141,6 +141,7 @@ export const KVM_OPTIONS: readonly OptionSpec[] = [
   { name: 'tty', argument: 'N', text: 'Move a guest terminal to a pty.' },
   { name: 'hugetlbfs', argument: 'PATH', text: 'Guest memory from a hugetlbfs.' },
   { name: 'dev', argument: 'PATH', text: 'KVM device node.' },
+  { name: 'debug-exit', argument: 'PORT', optional: 'attached' as const, text: 'Port that ends a guest.' },
   { name: 'sandbox', argument: 'SCRIPT', text: 'Script to run in a guest.' },
   { name: 'virtio-legacy', text: 'Legacy PCI transport.' },
   { name: 'vnc', text: 'Framebuffer over VNC.' },
@@ -169,5 +170,5 @@ export const PMM_GROUPS: readonly OptionGroup[] = [
   LOG_OPTIONS,
   MODE_OPTIONS,
   { title: 'Accepted and ignored with --pmm (words of KVM guests)', options: IGNORED_OPTIONS },
-  { title: 'Known, but only for KVM guests, which come with the next release', options: KVM_OPTIONS },
+  { title: 'Known, but only for KVM guests, which lkvm run starts', options: KVM_OPTIONS },
 ];

@@ -2,10 +2,11 @@
  * From the words of a command line to the options of a PMM. What is wrong with a single word is said here; what is
  * wrong with their combination, by `buildPmmConfig`. Errors: ConfigError.
  */
-import type { NotifySpec, PollSpec } from '../pmm/config.js';
-import type { PmmDeviceOptions, PmmOptions, PmmPoolOptions, PmmShareOptions } from '../pmm/options.js';
+import type { NotifySpec } from '../pmm/config.js';
+import type { PmmDeviceOptions, PmmOptions, PmmPoolOptions } from '../pmm/options.js';
 import { ConfigError } from '../util/errors.js';
 import { readDeviceLists } from './device-lists.js';
+import { type Remark, readPoll, readShare } from './device-words.js';
 import { readNetworks } from './network-words.js';
 import type { ParsedOptions } from './parse-options.js';
 import { IGNORED_OPTIONS, KVM_OPTIONS } from './pmm-options.js';
@@ -22,17 +23,11 @@ export interface PmmWords {
   readonly dumpDtb: string | undefined;
 }
 
-/** One line of information or warning. */
-export interface Remark {
-  readonly level: 'info' | 'warning';
-  readonly text: string;
-}
-
 /** Reads all words about a PMM. */
 export function readPmmWords(parsed: ParsedOptions): PmmWords {
   refuseKvmWords(parsed);
   checkTransport(parsed);
-  const networks = readNetworks(parsed.has('network') ? parsed.values('network') : undefined);
+  const networks = readNetworks(parsed, 'pmm');
   const lists = readDeviceLists(parsed);
   const devices: PmmDeviceOptions[] = [...readShares(parsed), ...networks.nets, ...readConsole(parsed)];
   if (parsed.has('rng')) devices.push({ type: 'rng' });
@@ -161,14 +156,6 @@ function readNotify(text: string | undefined): NotifySpec | undefined {
   }
 }
 
-function readPoll(text: string | undefined): PollSpec | undefined {
-  if (text === undefined) return undefined;
-  const { key, value } = splitPair(text);
-  if (key === 'interval' && value !== undefined) return { kind: key, us: numberOf('--poll interval', value) };
-  if (value === undefined && (key === 'none' || key === 'adaptive' || key === 'spin')) return { kind: key };
-  throw new ConfigError(`--poll "${text}" is not known; it is one of none, adaptive, interval=US, spin`);
-}
-
 function readConsole(parsed: ParsedOptions): PmmDeviceOptions[] {
   const text = parsed.value('console');
   if (text === undefined) return [];
@@ -182,20 +169,6 @@ function readConsole(parsed: ParsedOptions): PmmDeviceOptions[] {
 }
 
 /** The share given last comes first, as in the original. */
-function readShares(parsed: ParsedOptions): PmmShareOptions[] {
+function readShares(parsed: ParsedOptions): PmmDeviceOptions[] {
   return parsed.values('9p').map(readShare).reverse();
-}
-
-/** DIR, DIR,TAG, DIR,ro or DIR,TAG,ro. */
-function readShare(text: string): PmmShareOptions {
-  const [directory = '', ...rest] = text.split(',');
-  if (directory === '') throw new ConfigError(`--9p "${text}" names no directory; write --9p DIR[,TAG][,ro]`);
-  const last = rest.at(-1);
-  const mode = last === 'ro' || last === 'rw' ? last : undefined;
-  const tags = mode === undefined ? rest : rest.slice(0, -1);
-  if (tags.length > 1) {
-    throw new ConfigError(`--9p "${text}": "${tags[1]}" is not known; write --9p DIR[,TAG][,ro]`);
-  }
-  const tag = tags[0];
-  return { type: '9p', directory, readOnly: mode === 'ro', ...(tag === undefined ? {} : { tag }) };
 }

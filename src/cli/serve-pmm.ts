@@ -7,24 +7,9 @@ import { deviceType } from '../pmm/device-table.js';
 import { layoutDtb, pmmLayout } from '../pmm/memory-map.js';
 import type { WarmReactor } from '../pmm/warm-reactor.js';
 import { StartError } from '../util/errors.js';
-import type { Log } from '../util/ports.js';
-import { LOG_LEVELS, stderrLog } from './messages.js';
+import { logOf, remarkAll } from './log-words.js';
 import type { ParsedOptions } from './parse-options.js';
-import { type PmmWords, readPmmWords } from './pmm-words.js';
-import { choiceOf } from './values.js';
-
-/** The log that `--loglevel` asks for. */
-export function logOf(options: ParsedOptions): Log {
-  return stderrLog(choiceOf('--loglevel', options.value('loglevel') ?? 'info', LOG_LEVELS));
-}
-
-/** Tells the user what was accepted without effect. */
-export function remark(words: PmmWords, log: Log): void {
-  for (const { level, text } of words.remarks) {
-    if (level === 'warning') log.warn(text);
-    else log.info(text);
-  }
-}
+import { readPmmWords } from './pmm-words.js';
 
 /** Writes the device tree of a configuration to a file. Errors: StartError. */
 export function dumpDtb(config: PmmConfig, path: string): void {
@@ -42,7 +27,7 @@ export async function servePmm(options: ParsedOptions, reactor?: WarmReactor): P
   const words = readPmmWords(options);
   const checked = buildPmmConfig(words.options);
   const config = { ...checked, devices: resolveShares(checked.devices) };
-  remark(words, log);
+  remarkAll(words.remarks, log);
   if (words.dumpDtb !== undefined) dumpDtb(config, words.dumpDtb);
   const { startPmm } = await import('../pmm/create-pmm.js');
   const { onTerminationSignal } = await import('../pmm/termination.js');

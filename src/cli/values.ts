@@ -32,6 +32,23 @@ export function sizeOf(option: string, text: string): number {
   return safe(option, text, value);
 }
 
+/**
+ * Memory of a guest in bytes, as kvmtool reads it: a decimal number of MiB, or with one of the suffixes B K M G T P.
+ */
+export function memoryOf(option: string, text: string): number {
+  const parts = /^([0-9]+)([BKMGTP]?)$/i.exec(text);
+  if (parts === null) {
+    const at = text.includes('@') ? ' (an address behind @ is for ARM guests)' : '';
+    throw new ConfigError(`${option} "${text}" is not an amount of memory${at}; write 512 (MiB), 512M or 2G`);
+  }
+  const [, digits = '', suffix = ''] = parts;
+  const exponent = SUFFIXES.indexOf(suffix === '' ? 'M' : suffix.toUpperCase());
+  const value = Number(digits) * 1024 ** exponent;
+  if (value === 0)
+    throw new ConfigError(`${option} ${text}: a guest needs memory; write 512 (MiB), 512M or 2G`);
+  return safe(option, text, value);
+}
+
 function safe(option: string, text: string, value: number): number {
   if (Number.isSafeInteger(value)) return value;
   throw new ConfigError(`${option} ${text} is too large; numbers go up to 2^53 - 1`);

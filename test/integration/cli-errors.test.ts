@@ -12,9 +12,11 @@ type Row = readonly [args: string, code: number, message: RegExp];
 
 const ROWS: readonly Row[] = [
   // the mode
-  ['run', 128, /KVM guests come with the next release.*run --rsld --pmm.*lkvm demo/],
-  ['run -k bzImage --cpus 1', 128, /KVM guests come with the next release/],
-  ['run --rsld --shmem-addr 0xd4000000 --vsock 3 -k vxWorks', 128, /KVM guests/],
+  [
+    'run --rsld --shmem-addr 0xd4000000 -k vxWorks',
+    129,
+    /--rsld without --pmm.*is not supported yet: .*--pmm/,
+  ],
   [`run --pmm ${POOL}`, 129, /--pmm needs --rsld: .*lkvm pmm/],
   [`run --rsld --pmm ${POOL} vmlinux`, 129, /unexpected word "vmlinux".*--pmm starts no guest/],
   [`run --rsld --pmm --transport pci ${POOL}`, 129, /--transport pci does not go with --pmm.*mmio/],

@@ -79,7 +79,6 @@ const ALLOWED: Record<string, readonly string[]> = {
 const ALLOWED_TYPES: Record<string, readonly string[]> = {
   backends: ['virtio/devices', 'p9'],
   cli: ['workers', 'virtio/transport'],
-  machine: ['workers/reactor'],
   vmm: ['pmm'],
 };
 

@@ -1,0 +1,151 @@
+/**
+ * From the words of `lkvm run` to the options of a KVM machine. What is wrong with a single word is said here; what is
+ * wrong with their combination, by `buildVmConfig`. Errors: ConfigError; StartError for what is not there on the host.
+ */
+
+import { ConfigError } from '../util/errors.js';
+import type { TransportKind } from '../vmm/config.js';
+import type { VmDeviceOptions, VmOptions } from '../vmm/options.js';
+import { type Remark, readPoll, readShare } from './device-words.js';
+import { readDisks } from './disk-words.js';
+import { readNetworks } from './network-words.js';
+import type { ParsedOptions } from './parse-options.js';
+import { PMM_ONLY_OPTIONS, REFUSED_OPTIONS } from './run-options.js';
+import { choiceOf, memoryOf, numberOf } from './values.js';
+
+const SERIAL_PORTS = 4;
+const DEFAULT_EXIT_PORT = 0xf4;
+const TRANSPORTS: readonly TransportKind[] = ['pci', 'mmio'];
+
+/** Everything that was said about a KVM guest. */
+export interface RunWords {
+  /** Without the host ends of serial ports, which have to be opened first. */
+  readonly options: VmOptions;
+  /** Serial ports that get a terminal of their own: 0 ... 3. */
+  readonly ttys: readonly number[];
+  readonly remarks: readonly Remark[];
+}
+
+/** Reads all words about a KVM guest. @param home the user's home directory, where `setup` puts root directories */
+export function readRunWords(parsed: ParsedOptions, home: string | undefined): RunWords {
+  refuse(parsed);
+  const networks = readNetworks(parsed, 'kvm');
+  const disks = readDisks(parsed.values('disk'), home);
+  const firmware = parsed.value('firmware');
+  const initrd = parsed.value('initrd');
+  const remarks: Remark[] = [...networks.remarks];
+  if (firmware !== undefined && initrd !== undefined) {
+    remarks.push({ level: 'warning', text: `--initrd ${initrd} is ignored: --firmware starts no kernel` });
+  }
+  const devices: VmDeviceOptions[] = [
+    ...networks.nets,
+    ...disks.disks,
+    ...parsed.values('9p').map(readShare),
+  ];
+  if (parsed.has('rng')) devices.push({ type: 'rng' });
+  return {
+    options: {
+      name: parsed.value('name'),
+      kvmPath: parsed.value('dev'),
+      ...readSize(parsed),
+      hugetlbfs: parsed.value('hugetlbfs'),
+      kernel: readKernel(parsed),
+      firmware,
+      initrd: firmware === undefined ? initrd : undefined,
+      commandLine: parsed.value('params'),
+      noDefaults: parsed.has('nodefaults'),
+      rootDirectory: disks.rootDirectory,
+      console: readConsole(parsed.value('console')),
+      transport: readTransport(parsed),
+      devices,
+      debugExitPort: readExitPort(parsed.value('debug-exit')),
+      debug: {
+        ioport: parsed.has('debug-ioport'),
+        mmio: parsed.has('debug-mmio'),
+        singleStep: parsed.has('debug-single-step'),
+      },
+      poll: readPoll(parsed.value('poll')),
+    },
+    ttys: readTtys(parsed.values('tty')),
+    remarks,
+  };
+}
+
+function refuse(parsed: ParsedOptions): void {
+  const pooled = PMM_ONLY_OPTIONS.find(({ name }) => parsed.has(name) || parsed.flag(name) === false);
+  if (pooled !== undefined) {
+    throw new ConfigError(
+      `--${pooled.name} is about the shared memory of a PMM: add --rsld --pmm, or leave it out`,
+    );
+  }
+  for (const { name, instead } of REFUSED_OPTIONS) {
+    if (!parsed.has(name)) continue;
+    if (name === 'vsock' && numberOf('--vsock', parsed.value(name) ?? '') === 0) continue;
+    const given = parsed.value(name);
+    const shown = given === undefined || given === '' ? `--${name}` : `--${name} ${given}`;
+    throw new ConfigError(`${shown} is not supported yet; ${instead ?? 'leave it out'}`);
+  }
+}
+
+function readSize(parsed: ParsedOptions): Pick<VmOptions, 'cpus' | 'memoryBytes'> {
+  const cpus = parsed.value('cpus');
+  const mem = parsed.value('mem');
+  return {
+    cpus: cpus === undefined ? undefined : numberOf('--cpus', cpus),
+    memoryBytes: mem === undefined ? undefined : memoryOf('--mem', mem),
+  };
+}
+
+function readKernel(parsed: ParsedOptions): string | undefined {
+  const option = parsed.value('kernel');
+  const [word] = parsed.words;
+  if (option !== undefined && word !== undefined) {
+    throw new ConfigError(
+      `two kernels: --kernel ${option} and the word "${word}"; a word that is not an option is a kernel, too`,
+    );
+  }
+  return option ?? word;
+}
+
+function readConsole(text: string | undefined): VmOptions['console'] {
+  if (text === undefined) return undefined;
+  if (text === 'hv') {
+    throw new ConfigError('--console hv is for POWER guests; on x86 it is serial, virtio or none');
+  }
+  return choiceOf<'serial' | 'virtio' | 'none'>('--console', text, ['serial', 'virtio', 'none']);
+}
+
+function readTransport(parsed: ParsedOptions): TransportKind | undefined {
+  const given = ['transport', 'virtio-transport'].flatMap((name) => {
+    const value = parsed.value(name);
+    return value === undefined ? [] : [transportOf(`--${name}`, value)];
+  });
+  const [first, second = first] = given;
+  if (first !== second) {
+    throw new ConfigError('--transport and --virtio-transport say different things; one of them is enough');
+  }
+  return first;
+}
+
+function transportOf(option: string, value: string): TransportKind {
+  if (value === 'pci-legacy' || value === 'mmio-legacy') {
+    throw new ConfigError(
+      `${option} ${value}: legacy devices are not supported; use ${value.replace('-legacy', '')}`,
+    );
+  }
+  return choiceOf(option, value, TRANSPORTS);
+}
+
+function readExitPort(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  return text === '' ? DEFAULT_EXIT_PORT : numberOf('--debug-exit', text);
+}
+
+function readTtys(values: readonly string[]): number[] {
+  const ports = values.map((value) => {
+    const port = numberOf('--tty', value);
+    if (port < SERIAL_PORTS) return port;
+    throw new ConfigError(`--tty ${value}: the serial ports are 0 ... ${SERIAL_PORTS - 1}`);
+  });
+  return [...new Set(ports)];
+}

@@ -1,0 +1,105 @@
+/** `lkvm run` for a KVM guest: from words to a checked configuration, and then to a machine that runs to its end. */
+import { homedir, totalmem } from 'node:os';
+import { resolveShares } from '../machine/host-paths.js';
+import { HostTerminal } from '../machine/host-terminal.js';
+import { LkvmError } from '../util/errors.js';
+import type { Log } from '../util/ports.js';
+import { buildVmConfig } from '../vmm/build-config.js';
+import type { SerialSpec, VmConfig } from '../vmm/config.js';
+import type { VmOptions } from '../vmm/options.js';
+import type { CreateVm, VmExit } from '../vmm/vm-types.js';
+import { checkBootFiles, findKernel } from './kernel-search.js';
+import { logOf, remarkAll } from './log-words.js';
+import type { ParsedOptions } from './parse-options.js';
+import { type RunWords, readRunWords } from './run-words.js';
+
+const MIB = 0x10_0000;
+const ON_TERMINAL: SerialSpec = { inputFd: 0, outputFd: 1, escape: 'ctrl-a' };
+const NOWHERE: SerialSpec = { inputFd: -1, outputFd: -1, escape: 'none' };
+
+/** Runs a guest until it ends. @returns the exit code. Errors: ConfigError, StartError and what ended the machine. */
+export async function serveVm(parsed: ParsedOptions): Promise<number> {
+  const log = logOf(parsed, parsed.has('debug') ? 'debug' : 'info');
+  const words = readRunWords(parsed, homedir());
+  const terminals = new Map<number, HostTerminal>();
+  try {
+    const config = vmConfigOf(words, terminals);
+    checkBootFiles(config.boot);
+    remarkAll(words.remarks, log);
+    announce(config, terminals, log);
+    return await runToEnd(config, log);
+  } finally {
+    for (const terminal of terminals.values()) terminal.close();
+  }
+}
+
+/** The checked configuration. Opens the terminals that `--tty` asks for, when the rest is known to be right. */
+function vmConfigOf({ options, ttys }: RunWords, terminals: Map<number, HostTerminal>): VmConfig {
+  const kernel = options.kernel ?? (options.firmware === undefined ? findKernel() : undefined);
+  const whole: VmOptions = { ...options, kernel };
+  let config = buildVmConfig(whole);
+  if (ttys.length > 0) {
+    for (const port of ttys) terminals.set(port, new HostTerminal());
+    config = buildVmConfig({ ...whole, serial: serialEnds(options.console, terminals) });
+  }
+  return { ...config, devices: resolveDevices(config) };
+}
+
+function serialEnds(
+  console: VmOptions['console'],
+  terminals: ReadonlyMap<number, HostTerminal>,
+): SerialSpec[] {
+  return [0, 1, 2, 3].map((port) => {
+    const terminal = terminals.get(port);
+    if (terminal !== undefined) return { inputFd: terminal.fd, outputFd: terminal.fd, escape: 'none' };
+    return port === 0 && (console ?? 'serial') === 'serial' ? ON_TERMINAL : NOWHERE;
+  });
+}
+
+function resolveDevices({ devices }: VmConfig): VmConfig['devices'] {
+  const specs = resolveShares(devices.map(({ spec }) => spec));
+  return devices.map((device, index) => ({ ...device, spec: specs[index] ?? device.spec }));
+}
+
+function announce(config: VmConfig, terminals: ReadonlyMap<number, HostTerminal>, log: Log): void {
+  const { boot, ramBytes, cpus, name } = config;
+  const what = boot.firmware === undefined ? `-k ${boot.kernel}` : `--firmware ${boot.firmware}`;
+  log.info(`# lkvm run ${what} -m ${Math.floor(ramBytes / MIB)} -c ${cpus} --name ${name}`);
+  for (const [port, { path }] of terminals) log.info(`Assigned terminal ${port} to pty ${path}`);
+  const host = totalmem();
+  if (ramBytes > host) {
+    log.warn(
+      `--mem: ${Math.floor(ramBytes / MIB)} MiB is more than the ${Math.floor(host / MIB)} MiB of this host, which may end the guest when it uses them`,
+    );
+  }
+}
+
+async function runToEnd(config: VmConfig, log: Log): Promise<number> {
+  const { createVm } = await loadVmm();
+  const { onTerminationSignal } = await import('../pmm/termination.js');
+  // Before the start: a signal that comes while the devices open must end them in order, too.
+  const stop = new AbortController();
+  const forget = onTerminationSignal(() => stop.abort());
+  await using vm = await createVm(config, { log });
+  stop.signal.addEventListener('abort', () => void vm.stop());
+  if (stop.signal.aborted) await vm.stop();
+  const exit = await vm.exited;
+  forget();
+  return exitCodeOf(exit, log);
+}
+
+/** What the user is told about the end. @returns the exit code */
+function exitCodeOf({ reason, exitCode, text, error }: VmExit, log: Log): number {
+  if (reason === 'failed') {
+    throw new LkvmError(error?.code ?? 'FAILED', error?.message ?? text, exitCode, error);
+  }
+  if (reason !== 'guest') log.info(text);
+  if (exitCode === 0) log.info('KVM session ended normally.');
+  return exitCode;
+}
+
+const VMM = '../vmm/create-vm.js';
+
+async function loadVmm(): Promise<{ readonly createVm: CreateVm }> {
+  return (await import(VMM)) as { readonly createVm: CreateVm };
+}
