@@ -1,7 +1,7 @@
 /** Words about devices that mean the same in every machine. Errors: ConfigError. */
 import type { ShareOptions } from '../machine/device-options.js';
-import { ConfigError } from '../util/errors.js';
 import type { PollSpec } from '../pmm/config.js';
+import { ConfigError } from '../util/errors.js';
 import { numberOf, splitPair } from './values.js';
 
 /** One line of information or warning. */

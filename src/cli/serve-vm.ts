@@ -7,7 +7,7 @@ import type { Log } from '../util/ports.js';
 import { buildVmConfig } from '../vmm/build-config.js';
 import type { SerialSpec, VmConfig } from '../vmm/config.js';
 import type { VmOptions } from '../vmm/options.js';
-import type { CreateVm, VmExit } from '../vmm/vm-types.js';
+import type { VmExit } from '../vmm/vm-types.js';
 import { checkBootFiles, findKernel } from './kernel-search.js';
 import { logOf, remarkAll } from './log-words.js';
 import type { ParsedOptions } from './parse-options.js';
@@ -75,7 +75,7 @@ function announce(config: VmConfig, terminals: ReadonlyMap<number, HostTerminal>
 }
 
 async function runToEnd(config: VmConfig, log: Log): Promise<number> {
-  const { createVm } = await loadVmm();
+  const { createVm } = await import('../vmm/create-vm.js');
   const { onTerminationSignal } = await import('../pmm/termination.js');
   // Before the start: a signal that comes while the devices open must end them in order, too.
   const stop = new AbortController();
@@ -96,10 +96,4 @@ function exitCodeOf({ reason, exitCode, text, error }: VmExit, log: Log): number
   if (reason !== 'guest') log.info(text);
   if (exitCode === 0) log.info('KVM session ended normally.');
   return exitCode;
-}
-
-const VMM = '../vmm/create-vm.js';
-
-async function loadVmm(): Promise<{ readonly createVm: CreateVm }> {
-  return (await import(VMM)) as { readonly createVm: CreateVm };
 }
