@@ -41,6 +41,16 @@ export const BENCHES: readonly BenchEntry[] = [
     load: async () => (await import('./file-share.js')).metadataBench,
   },
   {
+    name: 'blk-4k',
+    limitSeconds: 60,
+    load: async () => (await import('./blk.js')).small,
+  },
+  {
+    name: 'blk-1m',
+    limitSeconds: 60,
+    load: async () => (await import('./blk.js')).large,
+  },
+  {
     name: 'net-gbps',
     limitSeconds: 60,
     load: async () => (await import('./network-pair.js')).netGbps,
