@@ -23,6 +23,7 @@ import { simpleTree } from '#lkvm/p9/js-tree.js';
 import { COUNTER_COUNT } from '#lkvm/util/counters.js';
 import type { VirtioDevice } from '#lkvm/virtio/core/device.js';
 import { type Features, featureSet, NO_FEATURES } from '#lkvm/virtio/core/features.js';
+import { BlkDevice } from '#lkvm/virtio/devices/blk/device.js';
 import { ConsoleDevice } from '#lkvm/virtio/devices/console/device.js';
 import { NetDevice } from '#lkvm/virtio/devices/net/device.js';
 import { P9Device } from '#lkvm/virtio/devices/p9/device.js';
@@ -30,6 +31,7 @@ import { RngDevice } from '#lkvm/virtio/devices/rng/device.js';
 import { MemoryTree } from '../../examples/memory-tree.js';
 import { DeviceRig } from '../support/device-rig.js';
 import { CountingSource, MemoryConsole, MemoryNetwork } from '../support/fake-backends.js';
+import { MemoryDisk } from '../support/memory-disk.js';
 import { projectRoot } from '../support/project.js';
 import { fuzzSeeds, Random } from '../support/random.js';
 
@@ -121,6 +123,18 @@ function share(random: Random): Subject {
   return { device, queues: 1, features: featureSet(VIRTIO_9P_MOUNT_TAG), host: () => {} };
 }
 
+function disk(random: Random): Subject {
+  const backend = new MemoryDisk(random.pick([1, 64]));
+  const device = new BlkDevice({ backend, counters: new Float64Array(COUNTER_COUNT), queueSizes: [SIZE] });
+  const host = () => {
+    backend.hold = random.chance(0.5);
+    backend.perCall = random.pick([1, 512, 1e6]);
+    if (random.chance(0.2)) backend.results.push(random.pick([-5, -4, -28, 0, 7]));
+    backend.release((count) => random.below(count), random.below(4));
+  };
+  return { device, queues: 1, features: device.features, host };
+}
+
 /** Does one thing to a queue: mostly well-formed, sometimes not. */
 function act(rig: DeviceRig, random: Random, queue: number, wildness: number): void {
   const driver = rig.driver(queue);
@@ -148,7 +162,7 @@ function act(rig: DeviceRig, random: Random, queue: number, wildness: number): v
   driver.pokeAvailable(slots[0] as number);
 }
 
-for (const make of [entropy, terminal, network, gateway, share]) {
+for (const make of [entropy, terminal, network, gateway, share, disk]) {
   for (const access of [ACCESS_DIRECT, ACCESS_WORD]) {
     test(`fuzz ${make.name} device (access ${access}): any driver → no exception, a new driver is served`, () => {
       for (const seed of seeds) {

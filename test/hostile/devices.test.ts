@@ -9,6 +9,7 @@ import { ACCESS_DIRECT, ACCESS_WORD } from '#lkvm/memory/guest-memory.js';
 import { simpleTree } from '#lkvm/p9/js-tree.js';
 import { COUNTER_COUNT, COUNTER_FAULTS } from '#lkvm/util/counters.js';
 import type { VirtioDevice } from '#lkvm/virtio/core/device.js';
+import { BlkDevice } from '#lkvm/virtio/devices/blk/device.js';
 import { ConsoleDevice } from '#lkvm/virtio/devices/console/device.js';
 import { NetDevice } from '#lkvm/virtio/devices/net/device.js';
 import { P9Device } from '#lkvm/virtio/devices/p9/device.js';
@@ -24,6 +25,7 @@ import { MemoryTree } from '../../examples/memory-tree.js';
 import { DeviceRig } from '../support/device-rig.js';
 import type { DriverQueue } from '../support/driver-sim.js';
 import { CountingSource, MemoryConsole, MemoryNetwork } from '../support/fake-backends.js';
+import { MemoryDisk } from '../support/memory-disk.js';
 
 const NEXT = 1;
 const WRITE = 2;
@@ -85,6 +87,16 @@ const KINDS: readonly Kind[] = [
       const tree = simpleTree(new MemoryTree(), { info: () => {}, warn: () => {} });
       const counters = new Float64Array(COUNTER_COUNT);
       const device = new P9Device({ tree, tag: 'hostile', counters, queueSizes: [SIZE] });
+      return { device, stimulate: () => {} };
+    },
+  },
+  {
+    name: 'blk',
+    // As for p9: without a header or without a place for the status nothing is done.
+    writable: [true],
+    make: () => {
+      const counters = new Float64Array(COUNTER_COUNT);
+      const device = new BlkDevice({ backend: new MemoryDisk(8), counters, queueSizes: [SIZE] });
       return { device, stimulate: () => {} };
     },
   },

@@ -100,18 +100,20 @@ export class FileDisk implements BlockBackend, HostQueueHandler {
     this.#queue.submit();
   }
 
-  settle(): boolean {
+  cancel(): void {
     // Whatever ends from now on ends its request: there is no next step.
     for (let i = 0; i < this.#work.length; i++) at(this.#work, i).call = CALL_PLAIN;
-    return this.#queue.settle();
+    this.#queue.cancel();
   }
 
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.settle();
+    this.cancel();
+    const settled = this.#queue.settle();
     this.#queue.close();
-    closeImage(this.#image);
+    // A call that has not begun names a number, not a file: it must not find another file under it.
+    if (settled) closeImage(this.#image);
   }
 
   /** For the queue. */

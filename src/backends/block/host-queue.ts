@@ -29,7 +29,9 @@ export interface HostQueue {
   discard(fd: number, offset: number, bytes: number, token: number): void;
   /** Starts what was given; answers may come before it returns. */
   submit(): void;
-  /** Cancels or awaits all calls, for {@link SETTLE_LIMIT_MS} at most; answers come meanwhile. @returns true if none is left */
+  /** Calls back what can be called back; answers may come before it returns, and the others come later. */
+  cancel(): void;
+  /** Waits for all calls, for {@link SETTLE_LIMIT_MS} at most; answers come meanwhile. @returns true if none is left */
   settle(): boolean;
   /** No answer comes any more. */
   close(): void;
@@ -70,6 +72,8 @@ export class LaneQueue implements HostQueue {
   }
 
   submit(): void {} // every call is under way at once
+
+  cancel(): void {} // and none can be called back
 
   settle(): boolean {
     return this.#lane.settle(SETTLE_LIMIT_MS);

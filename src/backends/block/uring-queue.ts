@@ -111,11 +111,16 @@ export class UringQueue implements HostQueue {
     this.#pump();
   }
 
+  cancel(): void {
+    if (this.#busy || !this.#open || this.pending === this.#lane.pending) return;
+    this.#ring.cancelAll();
+    this.#pump();
+  }
+
   settle(): boolean {
     const deadline = performance.now() + SETTLE_LIMIT_MS;
     const busy = this.#busy; // a fault found while results are taken ends in a reset
     this.#busy = true;
-    if (this.pending > 0) this.#ring.cancelAll();
     while (this.pending > this.#lane.pending) {
       const left = deadline - performance.now();
       if (left <= 0) break;

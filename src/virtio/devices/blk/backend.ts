@@ -60,10 +60,10 @@ export interface BlockBackend {
   /** Starts what was given. The listener may be called before this returns. Hot path. */
   submit(): void;
   /**
-   * The driver is gone: stops or waits for what is under way, for a limited time. Results come meanwhile.
-   * @returns true if nothing is left that could touch a buffer
+   * The driver is gone: no request takes a further step, and those that can be called back end soon. Returns at once; the
+   * others end when they end, see {@link pending}. The listener may be called before this returns.
    */
-  settle(): boolean;
-  /** Frees host resources. */
+  cancel(): void;
+  /** Waits a limited time for what is under way, then frees host resources. The listener may be called meanwhile. */
   close(): void;
 }

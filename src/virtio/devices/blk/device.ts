@@ -34,7 +34,7 @@ import { at, f64At, i32At } from '../../../util/typed.js';
 import type { ActiveDevice, VirtioDevice } from '../../core/device.js';
 import { finishDrain } from '../../core/drain.js';
 import type { Features } from '../../core/features.js';
-import { CHAIN_OK } from '../../queue/virt-queue.js';
+import { CHAIN_OK, type VirtQueue } from '../../queue/virt-queue.js';
 import { checkFeatures } from '../feature-check.js';
 import type { BlockBackend, BlockListener } from './backend.js';
 import { BlkRequest, STEP_FLUSH, STEP_FREE, STEP_RANGES, STEP_SYNC, STEP_TRANSFER } from './request.js';
@@ -80,6 +80,7 @@ export class BlkDevice implements VirtioDevice, BlockListener {
   /** Tokens not in use; the one used last is used next, its iovecs are in the cache. */
   readonly #free: number[] = [];
   #generation = 0;
+  #active: ActiveDevice | undefined;
   #run: BlkRun | undefined;
   /** Results come while a drain runs, which publishes them itself. */
   #draining = false;
@@ -104,15 +105,28 @@ export class BlkDevice implements VirtioDevice, BlockListener {
 
   activate(active: ActiveDevice): void {
     const queue = active.queues[QUEUE];
-    if (queue === undefined) return;
-    this.#generation++;
-    this.#run = new BlkRun(active, queue, this.#generation);
+    this.#active = active;
+    if (queue !== undefined) this.enableQueue(QUEUE, queue);
   }
 
   reset(): void {
-    this.#run = undefined;
-    // What is still under way afterwards keeps its request object until it ends, and is not answered.
-    this.#backend.settle();
+    this.#active = undefined;
+    this.#stop();
+  }
+
+  quiesced(): boolean {
+    return this.#backend.pending === 0;
+  }
+
+  resetQueue(queueIndex: number): void {
+    if (queueIndex === QUEUE) this.#stop();
+  }
+
+  enableQueue(queueIndex: number, queue: VirtQueue): void {
+    const active = this.#active;
+    if (queueIndex !== QUEUE || active === undefined) return;
+    this.#generation++;
+    this.#run = new BlkRun(active, queue, this.#generation);
   }
 
   close(): void {
@@ -170,6 +184,12 @@ export class BlkDevice implements VirtioDevice, BlockListener {
     this.#draining = false;
     run.queue.publish();
     if (run.queue.needsInterrupt()) run.active.notifier.usedBuffers(QUEUE);
+  }
+
+  /** What is under way keeps its request object until it ends, and is not answered. */
+  #stop(): void {
+    this.#run = undefined;
+    this.#backend.cancel();
   }
 
   /** Begins the popped chain. @returns bytes of data it will move */

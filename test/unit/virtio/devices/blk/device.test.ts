@@ -6,10 +6,6 @@ import type { TestContext } from 'node:test';
 import { COUNTER_BYTES, COUNTER_FAULTS, COUNTER_REQUESTS } from '#lkvm/util/counters.js';
 import { hasFeature } from '#lkvm/virtio/core/features.js';
 import {
-  type BlockRigOptions,
-  blockRig,
-  type Engine,
-  engineTest,
   ranges,
   S_IOERR,
   S_OK,
@@ -20,7 +16,8 @@ import {
   T_IN,
   T_OUT,
   T_WRITE_ZEROES,
-} from '../../../../support/block-rig.js';
+} from '../../../../support/blk-driver.js';
+import { type BlockRigOptions, blockRig, type Engine, engineTest } from '../../../../support/block-rig.js';
 import { tempDir } from '../../../../support/temp.js';
 
 const SECTORS = 256;
