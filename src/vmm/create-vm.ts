@@ -27,7 +27,7 @@ import type { VmConfig } from './config.js';
 import { Hardware } from './hardware.js';
 import { Machine } from './machine.js';
 import type { VmMainMessage, VmReactorData, VmReactorMessage } from './messages.js';
-import { NO_END, threadParts } from './thread-parts.js';
+import { NO_END, ThreadParts } from './thread-parts.js';
 import type { VirtualMachine, VmExtras } from './vm-types.js';
 
 const SILENT: Log = { info: () => undefined, warn: () => undefined };
@@ -54,12 +54,14 @@ async function start(given: VmConfig, extras: VmExtras): Promise<Machine> {
   const console = extras.consoleStream === true ? new ConsoleStream() : undefined;
   const config = console === undefined ? given : withConsole(given, console);
   const io = new IoService(shutdownGuard, (error) => log.warn(`the I/O worker has failed: ${error.message}`));
-  const { platformPorts } = threadParts(hardware.parts, NO_END);
   const machine = new Machine({
     io,
     console,
     log,
-    powerButton: () => attachPlatform(hardware.parts.platform, platformPorts).pm.pressPowerButton(),
+    powerButton: () => {
+      const ports = new ThreadParts(hardware.parts).platformPorts(NO_END);
+      attachPlatform(hardware.parts.platform, ports).pm.pressPowerButton();
+    },
     release: () => hardware.close(),
   });
   const reactor = startReactor(machine, { config, parts: hardware.parts, io: io.init }, extras);
@@ -67,7 +69,7 @@ async function start(given: VmConfig, extras: VmExtras): Promise<Machine> {
   machine.attach(reactor.thread, vcpus);
   try {
     // Main loads the guest while the workers load their modules.
-    prepareGuest(hardware, config);
+    prepareGuest(hardware, config, log);
     machine.taps = await reactor.ready;
     startScripts(machine, config, log);
   } catch (error) {
@@ -80,7 +82,7 @@ async function start(given: VmConfig, extras: VmExtras): Promise<Machine> {
 }
 
 /** Kernel, tables and the registers of all vCPUs. */
-function prepareGuest(hardware: Hardware, config: VmConfig): void {
+function prepareGuest(hardware: Hardware, config: VmConfig, log: Log): void {
   const { memory } = hardware;
   const { rsdp } = writeFirmwareTables(memory, hardware.description);
   const guest = loadGuest(memory, { boot: config.boot, ramBytes: config.ramBytes, rsdp });
@@ -88,7 +90,7 @@ function prepareGuest(hardware: Hardware, config: VmConfig): void {
   setUpVcpus(hardware.kvm, hardware.vcpus);
   const [boot] = hardware.vcpus;
   if (boot !== undefined) applyEntry(boot, guest.entry);
-  hardware.powerOn();
+  hardware.powerOn(log);
 }
 
 function startVcpus(machine: Machine, { vcpus, parts }: Hardware): VcpuThread[] {

@@ -9,8 +9,8 @@ import type { FirmwareDescription } from '../arch/x86_64/acpi/description.js';
 import type { ExtraRegion } from '../arch/x86_64/load-request.js';
 import { HOLE_START, IDENTITY_MAP, ramRegions, TSS } from '../arch/x86_64/memory-map.js';
 import { REQUIRED_CAPABILITIES } from '../kvm/capabilities.js';
-import { GsiRouting } from '../kvm/gsi-routing.js';
 import { Kvm } from '../kvm/kvm.js';
+import { SharedMsiRoutes } from '../kvm/msi-routes.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 import type { Vm } from '../kvm/vm.js';
 import { GuestMemory, type RegionRecord } from '../memory/guest-memory.js';
@@ -22,9 +22,11 @@ import { StartError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { closeChannel, createChannel } from '../workers/vcpu/channel.js';
 import type { VmConfig } from './config.js';
+import { type BusParts, createBus } from './device-parts.js';
 import type { MachineParts } from './machine-parts.js';
 import { PLATFORM_LAYOUT } from './platform-layout.js';
 import { mapRam } from './ram.js';
+import { NO_CALLS, notifyAddress, ThreadParts } from './thread-parts.js';
 
 /** See the file's head. */
 export class Hardware {
@@ -52,7 +54,9 @@ export class Hardware {
       this.vcpus = Array.from({ length: config.cpus }, (_, i) =>
         this.#own(this.vm.createVcpu(i), (vcpu) => vcpu.close()),
       );
-      this.description = { cpus: config.cpus, mmio: [], pciSlots: [], ecam: false };
+      const bus = createBus(config.devices, () => this.#own(eventfd(), close));
+      this.#connectInterrupts(bus);
+      this.description = describe(config.cpus, bus);
       this.parts = {
         vm: this.vm.record,
         memory: this.memory.regions,
@@ -63,6 +67,7 @@ export class Hardware {
           highBytes: Math.max(0, config.ramBytes - HOLE_START),
           cpus: config.cpus,
         }),
+        bus,
         serialDoorbellFd: this.#own(eventfd(), close),
         channel,
         debug: config.debug,
@@ -81,8 +86,14 @@ export class Hardware {
     }
   }
 
-  /** What firmware would do: nothing yet has an address. Before the first vCPU runs. */
-  powerOn(): void {}
+  /** What firmware would do: every device gets its address. Before the first vCPU runs. Errors: SysError. */
+  powerOn(log: Log): void {
+    const thread = new ThreadParts(this.parts);
+    thread.pciSpace(NO_CALLS, log).assignBars();
+    for (const device of this.parts.bus.devices) {
+      if (device.transport === 'mmio') thread.kickWindow(device, log).move(notifyAddress(device));
+    }
+  }
 
   /** Closes and unmaps everything. No thread may be left. */
   close(): void {
@@ -92,6 +103,19 @@ export class Hardware {
   #own<T>(thing: T, undo: (thing: T) => unknown): T {
     this.#undo.push(() => undo(thing));
     return thing;
+  }
+
+  #connectInterrupts({ routes, devices }: BusParts): void {
+    const messages = new SharedMsiRoutes(routes, this.vm);
+    messages.install();
+    for (const device of devices) {
+      if (device.transport === 'mmio') this.vm.addIrqfd(device.irqFd, device.gsi);
+      else {
+        for (const [vector, fd] of device.vectorFds.entries()) {
+          this.vm.addIrqfd(fd, messages.gsi(device.slot, vector));
+        }
+      }
+    }
   }
 
   #mapMemory({ ramBytes }: VmConfig, ram: Mapping): GuestMemory {
@@ -121,13 +145,20 @@ function openKvm({ kvmPath, cpus }: VmConfig, log: Log): Kvm {
   }
 }
 
-/** Interrupt controllers, timer, and the wiring of a PC. */
+/** What the firmware tables say about the devices. */
+function describe(cpus: number, { devices }: BusParts): FirmwareDescription {
+  return {
+    cpus,
+    mmio: devices.flatMap((device) => (device.transport === 'mmio' ? [device] : [])),
+    pciSlots: devices.flatMap((device) => (device.transport === 'pci' ? [device.slot] : [])),
+    ecam: true,
+  };
+}
+
+/** Interrupt controllers and timer of a PC. */
 function makeChips(vm: Vm): void {
   vm.setIdentityMapAddress(IDENTITY_MAP);
   vm.setTssAddress(TSS);
   vm.createIrqchip();
   vm.createPit2();
-  const routing = new GsiRouting();
-  routing.addPcPins();
-  vm.setRouting(routing);
 }

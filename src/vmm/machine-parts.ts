@@ -6,12 +6,14 @@ import type { VmRecord } from '../kvm/vm.js';
 import type { RegionRecord } from '../memory/guest-memory.js';
 import type { PlatformShared } from '../platform/platform.js';
 import type { CommandChannel } from '../workers/vcpu/channel.js';
+import type { BusParts } from './device-parts.js';
 
 export interface MachineParts {
   readonly vm: VmRecord;
   /** The guest's RAM, in this process. */
   readonly memory: readonly RegionRecord[];
   readonly platform: PlatformShared;
+  readonly bus: BusParts;
   /** Eventfd that tells the reactor of output in the serial ports' rings. */
   readonly serialDoorbellFd: number;
   /** Between vCPUs and reactor. */

@@ -4,22 +4,30 @@
  *
  * Thread: reactor.
  */
+import { EPOLLIN } from '../abi/linux.js';
 import { TerminalBackend } from '../backends/terminal/terminal.js';
 import { GuestMemory } from '../memory/guest-memory.js';
 import { attachPlatform, type Platform } from '../platform/platform.js';
 import { Reactor } from '../reactor/reactor.js';
+import { eventfdDrain } from '../sys/eventfd.js';
 import { RunDelay } from '../sys/run-delay.js';
 import { COUNTER_COUNT } from '../util/counters.js';
-import type { Log } from '../util/ports.js';
+import type { Log, Watch } from '../util/ports.js';
 import { RateLimit, RateLimitedLog } from '../util/rate-limit.js';
 import type { VirtioDevice } from '../virtio/core/device.js';
+import { MmioInterrupts } from '../virtio/transport/mmio/interrupts.js';
+import { NO_ROUTES, PciInterrupts } from '../virtio/transport/pci/interrupts.js';
+import { type TrappedDeviceSpec, TrappedTransport } from '../virtio/transport/trapped/transport.js';
 import { runThread, type ThreadContext } from '../workers/entry.js';
 import { IoClient } from '../workers/io/client.js';
 import type { DeviceSpec } from '../workers/reactor/device-spec.js';
 import { DeviceMaker } from '../workers/reactor/make-device.js';
+import { pollPolicyOf } from '../workers/reactor/poll-of.js';
 import { finishPumps, PumpBell, SerialPump } from '../workers/reactor/serial-pump.js';
+import { CommandServer } from '../workers/vcpu/command-server.js';
+import type { DeviceParts } from './device-parts.js';
 import type { VmMainMessage, VmReactorData, VmReactorMessage } from './messages.js';
-import { NO_END, threadParts } from './thread-parts.js';
+import { EventfdSignal, NO_END, ThreadParts } from './thread-parts.js';
 
 const SECOND_US = 1_000_000;
 /** Log lines per second: a driver that breaks something in a loop must not fill main's memory. */
@@ -74,11 +82,19 @@ interface Served {
   readonly post: (message: VmReactorMessage) => void;
 }
 
-function serve({ context, reactor, maker, post }: Served): void {
-  const { parts } = context.data;
+function serve({ context, reactor, memory, devices, maker, log, post }: Served): void {
+  const { parts, config } = context.data;
   const load = new RunDelay();
-  const { platformPorts } = threadParts(parts, NO_END);
-  const platform = attachPlatform(parts.platform, platformPorts);
+  const thread = new ThreadParts(parts);
+  const platform = attachPlatform(parts.platform, thread.platformPorts(NO_END));
+  const transport = new TrappedTransport({
+    devices: devices.map((device, i) => trappedDevice(device, parts.bus.devices[i] as DeviceParts, thread)),
+    memory,
+    log,
+    answer: (device, result) => calls.answer(device, result),
+  });
+  const calls = new CommandServer(parts.channel, transport, reactor);
+  const kicks = watchKicks(reactor, parts.bus.devices, transport);
   const pumps = makePumps(context.data, reactor, platform, () => post({ type: 'escape' }));
   const bell = new PumpBell(reactor, parts.serialDoorbellFd, pumps);
   try {
@@ -88,14 +104,42 @@ function serve({ context, reactor, maker, post }: Served): void {
         maker.onTreeMessage(id, body);
       }
     });
+    reactor.setPollable(transport, pollPolicyOf(config.poll, load));
     post({ type: 'ready', taps: maker.taps });
     while (!context.stopRequested()) reactor.round();
     finishPumps(pumps, reactor, (us) => reactor.round(us), FINISH_MS);
   } finally {
+    transport.stop();
+    calls.close();
+    for (const kick of kicks) kick.close();
     bell.close();
     for (const pump of pumps) pump.close();
     load.close();
   }
+}
+
+/** A device with its registers and its interrupts. */
+function trappedDevice(device: VirtioDevice, parts: DeviceParts, thread: ThreadParts): TrappedDeviceSpec {
+  const { registers } = parts;
+  const interrupts =
+    parts.transport === 'pci'
+      ? new PciInterrupts(parts.pci, thread.interruptPorts(parts, NO_ROUTES))
+      : new MmioInterrupts(registers, new EventfdSignal(parts.irqFd));
+  return { device, registers, interrupts };
+}
+
+/** Kicks of all queues. */
+function watchKicks(reactor: Reactor, devices: readonly DeviceParts[], transport: TrappedTransport): Watch[] {
+  return devices.flatMap(({ device, kickFds }) =>
+    kickFds.map((fd, queue) =>
+      reactor.watch(fd, EPOLLIN, {
+        onReady: () => {
+          eventfdDrain(fd); // before looking: a kick after the look is a new signal
+          transport.kicked(device, queue);
+        },
+      }),
+    ),
+  );
 }
 
 /** Serial ports with a host end, and the debug ports, which print to the standard output. */
