@@ -6,8 +6,8 @@ import {
   VIRTIO_ID_9P,
   VIRTIO_ID_BLOCK,
   VIRTIO_ID_CONSOLE,
-  VIRTIO_ID_NET,
   VIRTIO_ID_ENTROPY,
+  VIRTIO_ID_NET,
 } from '../abi/virtio.js';
 import {
   PCI_MEMORY,
