@@ -11,7 +11,6 @@ export const BOOT_PARAMS_HDR_BOOT_FLAG_OFF = 0x1fe;
 export const BOOT_PARAMS_HDR_JUMP_OFF = 0x200;
 export const BOOT_PARAMS_HDR_HEADER_OFF = 0x202;
 export const BOOT_PARAMS_HDR_VERSION_OFF = 0x206;
-export const BOOT_PARAMS_HDR_KERNEL_VERSION_OFF = 0x20e;
 export const BOOT_PARAMS_HDR_TYPE_OF_LOADER_OFF = 0x210;
 export const BOOT_PARAMS_HDR_LOADFLAGS_OFF = 0x211;
 export const BOOT_PARAMS_HDR_CODE32_START_OFF = 0x214;
@@ -32,10 +31,7 @@ export const BOOT_PARAMS_BYTES = 0x1000;
 
 // struct setup_header: loadflags and xloadflags
 export const LOADED_HIGH = 0x01;
-export const KASLR_FLAG = 0x02;
-export const QUIET_FLAG = 0x20;
 export const KEEP_SEGMENTS = 0x40;
-export const CAN_USE_HEAP = 0x80;
 export const XLF_KERNEL_64 = 0x01;
 
 // struct setup_data

@@ -8,7 +8,6 @@ export const XEN_HVM_START_MAGIC_VALUE = 0x336e_c578;
 export const XEN_HVM_START_VERSION = 1;
 export const HVM_START_MAGIC_OFF = 0;
 export const HVM_START_VERSION_OFF = 4;
-export const HVM_START_FLAGS_OFF = 8;
 export const HVM_START_NR_MODULES_OFF = 12;
 export const HVM_START_MODLIST_PADDR_OFF = 16;
 export const HVM_START_CMDLINE_PADDR_OFF = 24;
@@ -20,7 +19,6 @@ export const HVM_START_BYTES = 56;
 // struct hvm_modlist_entry
 export const HVM_MODLIST_PADDR_OFF = 0;
 export const HVM_MODLIST_SIZE_OFF = 8;
-export const HVM_MODLIST_CMDLINE_PADDR_OFF = 16;
 export const HVM_MODLIST_BYTES = 32;
 
 // struct hvm_memmap_table_entry; its types are those of E820

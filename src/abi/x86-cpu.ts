@@ -31,16 +31,15 @@ export const CPUID_POWER = 6;
 export const CPUID_PERFMON = 0xa;
 export const CPUID_TOPOLOGY = 0xb;
 export const CPUID_TOPOLOGY_V2 = 0x1f;
-export const CPUID_EXTENDED = 0x8000_0000;
 export const CPUID_EXTENDED_FEATURES = 0x8000_0001;
 export const CPUID_SIZES = 0x8000_0008;
 export const CPUID_SVM = 0x8000_000a;
 export const CPUID_AMD_CACHES = 0x8000_001d;
 export const CPUID_AMD_TOPOLOGY = 0x8000_001e;
+export const CPUID_AMD_TOPOLOGY_V2 = 0x8000_0026;
 
 // CPUID.1, bit numbers
 export const CPUID_1_ECX_VMX = 5;
-export const CPUID_1_ECX_X2APIC = 21;
 export const CPUID_1_ECX_TSC_DEADLINE = 24;
 export const CPUID_1_ECX_HYPERVISOR = 31;
 export const CPUID_1_EDX_HTT = 28;

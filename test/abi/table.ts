@@ -1,12 +1,14 @@
 // What the C headers are asked about each of our constants. A constant needs no entry here when
 // * its name is the C name, or
 // * it is called STRUCT_FIELD_OFF or STRUCT_BYTES and STRUCT is in STRUCTS.
+import * as elf from '#lkvm/abi/elf.js';
 import * as errno from '#lkvm/abi/errno.js';
 import * as hvl from '#lkvm/abi/hvl.js';
 import * as uring from '#lkvm/abi/io-uring.js';
 import * as kvm from '#lkvm/abi/kvm.js';
 import * as kvmX86 from '#lkvm/abi/kvm-x86.js';
 import * as linux from '#lkvm/abi/linux.js';
+import * as linuxBoot from '#lkvm/abi/linux-boot.js';
 import * as pci from '#lkvm/abi/pci.js';
 import * as tun from '#lkvm/abi/tun.js';
 import * as virtio from '#lkvm/abi/virtio.js';
@@ -18,8 +20,18 @@ import { ABI_X64, type ArchAbi } from '#lkvm/sys/arch.js';
 
 /** Our prefix of a structure's offsets → the C type and what the C field names begin with. */
 export const STRUCTS: Record<string, readonly [type: string, fieldPrefix: string]> = {
+  BOOT_E820: ['struct boot_e820_entry', ''],
+  BOOT_PARAMS: ['struct boot_params', ''],
+  BOOT_PARAMS_HDR: ['struct boot_params', 'hdr.'],
   CMSGHDR: ['struct cmsghdr', 'cmsg_'],
   DIRENT64: ['struct dirent64', 'd_'],
+  ELF32_EHDR: ['Elf32_Ehdr', 'e_'],
+  ELF32_PHDR: ['Elf32_Phdr', 'p_'],
+  ELF64_EHDR: ['Elf64_Ehdr', 'e_'],
+  ELF64_PHDR: ['Elf64_Phdr', 'p_'],
+  ELF_EHDR: ['Elf64_Ehdr', 'e_'],
+  ELF_NHDR: ['Elf64_Nhdr', 'n_'],
+  ELF_PHDR: ['Elf64_Phdr', 'p_'],
   FLOCK: ['struct flock', 'l_'],
   IFREQ: ['struct ifreq', 'ifr_'],
   IOVEC: ['struct iovec', 'iov_'],
@@ -79,6 +91,7 @@ export const STRUCTS: Record<string, readonly [type: string, fieldPrefix: string
   KVM_XCRS: ['struct kvm_xcrs', ''],
   MSGHDR: ['struct msghdr', 'msg_'],
   OPEN_HOW: ['struct open_how', ''],
+  SETUP_DATA: ['struct setup_data', ''],
   SIGACTION: ['struct sigaction', 'sa_'],
   SIGSET: ['sigset_t', ''],
   SOCKADDR_IN: ['struct sockaddr_in', 'sin_'],
@@ -288,6 +301,19 @@ export const GROUPS: readonly Group[] = [
     },
     own: /^(EFER|RESET)_/, // the headers of user space do not have them
     only: ABI_X64,
+  },
+  {
+    name: 'abi/linux-boot.ts',
+    headers: ['asm/bootparam.h'],
+    values: () => ({ ...linuxBoot }),
+    own: /^(LINUX_|E820_)/, // only the text of the protocol has them
+    only: ABI_X64,
+  },
+  {
+    name: 'abi/elf.ts',
+    headers: ['elf.h', 'endian.h'],
+    values: () => ({ ...elf }),
+    expressions: { ELF_MAGIC: `((ELFMAG3 << 24) | (ELFMAG2 << 16) | (ELFMAG1 << 8) | ELFMAG0)` },
   },
   {
     name: 'sys/arch.ts',

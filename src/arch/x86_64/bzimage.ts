@@ -39,7 +39,7 @@ import { entryState } from './entry.js';
 import { alignUp, mebibytes } from './guest-bytes.js';
 import { loadInitrd } from './initrd.js';
 import { hex, type LoadContext, type LoadedGuest } from './load-request.js';
-import { HIGH_MEMORY, ZERO_PAGE } from './memory-map.js';
+import { HIGH_MEMORY, HOLE_START, ZERO_PAGE } from './memory-map.js';
 import { writeCommandLine, writeZeroPage } from './zero-page.js';
 
 /** Bytes of the file that hold the whole setup header. */
@@ -144,11 +144,7 @@ export function loadBzimage(context: LoadContext): LoadedGuest {
     throw new StartError(`kernel ${file.path} is cut off: it has ${file.bytes} bytes of ${wanted}`);
   }
   const { load, end } = placeBzimage(header, bytes);
-  if (end > lowRamEnd(request.ramBytes)) {
-    throw new StartError(
-      `kernel ${file.path} needs memory up to ${hex(end)}: give the guest at least ${mebibytes(end)} with -m (it has ${mebibytes(request.ramBytes)})`,
-    );
-  }
+  if (end > lowRamEnd(request.ramBytes)) throw new StartError(tooBig(file.path, end, request.ramBytes));
   file.load(memory, load, header.setupBytes, bytes);
   const initrd = loadInitrd(context, end, header.initrdMax + 1);
   writeCommandLine(memory, request.boot.commandLine, header.commandLineMax);
@@ -164,6 +160,12 @@ export function loadBzimage(context: LoadContext): LoadedGuest {
     extraRegions: [],
     description: `bzImage, protocol ${dotted(header.version)}, ${long ? 64 : 32}-bit entry at ${hex(rip)}, kernel needs ${hex(load)} ... ${hex(end)}, initrd of ${initrd.bytes} bytes at ${hex(initrd.gpa)}`,
   };
+}
+
+function tooBig(path: string, end: number, ramBytes: number): string {
+  const needs = `kernel ${path} needs memory up to ${hex(end)}`;
+  if (end > HOLE_START) return `${needs}; guests have RAM in one piece up to ${hex(HOLE_START)}`;
+  return `${needs}: give the guest at least ${mebibytes(end)} with -m (it has ${mebibytes(ramBytes)})`;
 }
 
 function dotted(version: number): string {

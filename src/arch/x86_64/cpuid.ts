@@ -14,6 +14,7 @@ import {
   CPUID_6_ECX_EPB,
   CPUID_AMD_CACHES,
   CPUID_AMD_TOPOLOGY,
+  CPUID_AMD_TOPOLOGY_V2,
   CPUID_CACHES,
   CPUID_EXT_ECX_CMP_LEGACY,
   CPUID_EXT_ECX_SVM,
@@ -48,17 +49,21 @@ const CORES_FIELD_MAX = 63;
 const SHARING_FIELD_MAX = 4095;
 const LAST_LEVEL_CACHE = 3;
 
+/** Leaves about the host's topology: ours are made anew, AMD's extended one is left out, which means that it is not there. */
+const REPLACED = [CPUID_TOPOLOGY, CPUID_TOPOLOGY_V2, CPUID_AMD_TOPOLOGY_V2];
+
 /** The table of one vCPU. @param supported what KVM supports; not changed */
 export function guestCpuid(supported: Cpuid, options: CpuidOptions): Cpuid {
-  const leaves = [CPUID_TOPOLOGY, CPUID_TOPOLOGY_V2];
-  const kept = supported.clone().entries.filter((each) => !leaves.includes(each.function));
+  const kept = supported.clone().entries.filter((each) => !REPLACED.includes(each.function));
   const table = new Cpuid(kept);
   setFeatures(table, options);
   setCaches(table, options);
   setAmdTopology(table, options);
   setOthers(table);
   const highest = table.find(CPUID_VENDOR)?.eax ?? 0;
-  for (const leaf of leaves) if (highest >= leaf) kept.push(...topologyLeaf(leaf, options));
+  for (const leaf of [CPUID_TOPOLOGY, CPUID_TOPOLOGY_V2]) {
+    if (highest >= leaf) kept.push(...topologyLeaf(leaf, options));
+  }
   return table;
 }
 

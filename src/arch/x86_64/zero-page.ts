@@ -20,6 +20,7 @@ import {
   LINUX_VID_MODE_NORMAL,
   SETUP_DATA_DATA_OFF,
   SETUP_DATA_LEN_OFF,
+  SETUP_DATA_NEXT_OFF,
   SETUP_DATA_TYPE_OFF,
   SETUP_RNG_SEED,
 } from '../../abi/linux-boot.js';
@@ -72,7 +73,7 @@ export function writeZeroPage(
 /** @returns address of the struct setup_data */
 function writeSeed(memory: GuestMemory): number {
   const view = guestView(memory, BOOT_DATA, SETUP_DATA_DATA_OFF + SEED_BYTES);
-  setU64(view, 0, 0);
+  setU64(view, SETUP_DATA_NEXT_OFF, 0);
   view.setUint32(SETUP_DATA_TYPE_OFF, SETUP_RNG_SEED, true);
   view.setUint32(SETUP_DATA_LEN_OFF, SEED_BYTES, true);
   randomFillSync(guestBytes(memory, BOOT_DATA + SETUP_DATA_DATA_OFF, SEED_BYTES));
