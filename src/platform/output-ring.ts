@@ -29,8 +29,8 @@ export const PUSHED_RING = 1;
 /** No room; the byte was not taken. */
 export const PUSH_FULL = 2;
 
-/** Longest wait for room, in milliseconds. */
-const ROOM_WAIT_MS = 100;
+/** Longest wait for room, in milliseconds: more than a busy host makes the consumer wait for its processor. */
+const ROOM_WAIT_MS = 1000;
 
 /** Bytes of shared memory a ring of `size` bytes needs. */
 export function outputRingBytes(size: number): number {

@@ -8,6 +8,7 @@ import * as acpi from '../abi/acpi-pm.js';
 import * as pc from '../abi/pc.js';
 import { UART_REGISTERS } from '../abi/uart.js';
 import type { Bus, BusDevice } from '../bus/bus.js';
+import { ConfigError } from '../util/errors.js';
 import { AcpiPm, createAcpiPm } from './acpi-pm.js';
 import { Cmos, type CmosSpec, createCmos } from './cmos.js';
 import {
@@ -76,8 +77,20 @@ const QUIET: readonly (readonly [number, number])[] = [
   [0x510, 2], // configuration of QEMU's firmware
 ];
 
-/** Makes the memory of a platform. Thread: main. */
+/** Ports that the kernel's interrupt controllers and timer answer. */
+const IN_KERNEL: readonly (readonly [number, number])[] = [
+  [0x20, 2],
+  [0x40, 4],
+  [0xa0, 2],
+  [0x4d0, 2],
+];
+
+/**
+ * Makes the memory of a platform. Thread: main.
+ * Errors: ConfigError if the debug-exit port is another device's, or no port.
+ */
 export function createPlatform(spec: PlatformSpec): PlatformShared {
+  if (spec.debugExitPort !== undefined) checkDebugExitPort(spec.debugExitPort, spec.layout);
   return {
     layout: spec.layout,
     debugExitPort: spec.debugExitPort,
@@ -143,11 +156,47 @@ export function addPlatform(pio: Bus, shared: PlatformShared, ports: PlatformPor
   pio.add(pc.FIRMWARE_DEBUG_PORT, 1, platform.firmwareOutput);
   pio.add(pc.DIAGNOSTIC_PORT, 1, new PhaseMarks(shared.phases, clock));
   if (shared.debugExitPort !== undefined) pio.add(shared.debugExitPort, DEBUG_EXIT_PORTS, new DebugExit(end));
-  addQuietPorts(pio);
+  addQuietPorts(pio, shared.debugExitPort);
   return platform;
 }
 
-function addQuietPorts(pio: Bus): void {
+/** Quiet ports that the debug-exit device has taken stay its own. */
+function addQuietPorts(pio: Bus, debugExitPort: number | undefined): void {
   const quiet: BusDevice = new QuietPorts();
-  for (const [first, count] of QUIET) pio.add(first, count, quiet);
+  for (const [first, count] of QUIET) {
+    if (debugExitPort === undefined || !overlaps(debugExitPort, DEBUG_EXIT_PORTS, first, count)) {
+      pio.add(first, count, quiet);
+    }
+  }
+}
+
+/** First and number of ports of every device that does something. */
+function devicePorts(layout: PlatformLayout): (readonly [number, number])[] {
+  return [
+    ...IN_KERNEL,
+    ...layout.serialPorts.map((first) => [first, UART_REGISTERS] as const),
+    [pc.KEYBOARD_DATA_PORT, 2], // with system control port B behind it
+    [pc.KEYBOARD_COMMAND_PORT, 1],
+    [pc.CMOS_INDEX_PORT, 2],
+    [pc.DIAGNOSTIC_PORT, 1],
+    [pc.SYSTEM_CONTROL_A_PORT, 1],
+    [pc.DEBUG_PORT, 1],
+    [pc.FIRMWARE_DEBUG_PORT, 1],
+    [pc.PCI_CONFIG_PORT, pc.PCI_CONFIG_PORTS],
+    [layout.pmEventPort, acpi.PM1_EVENT_BYTES],
+    [layout.pmControlPort, acpi.PM1_CONTROL_BYTES],
+    [layout.pmTimerPort, acpi.PM_TIMER_BYTES],
+  ];
+}
+
+function checkDebugExitPort(port: number, layout: PlatformLayout): void {
+  const isPort = Number.isInteger(port) && port >= 0 && port + DEBUG_EXIT_PORTS <= 0x1_0000;
+  const taken = devicePorts(layout).some(([first, count]) => overlaps(port, DEBUG_EXIT_PORTS, first, count));
+  if (isPort && !taken) return;
+  const why = isPort ? 'another device has it or one of the three behind it' : 'allowed: 0 ... 0xfffc';
+  throw new ConfigError(`debug-exit port 0x${port.toString(16)}: ${why}`);
+}
+
+function overlaps(a: number, aCount: number, b: number, bCount: number): boolean {
+  return a < b + bCount && b < a + aCount;
 }

@@ -11,6 +11,7 @@ import * as linux from '#lkvm/abi/linux.js';
 import * as linuxBoot from '#lkvm/abi/linux-boot.js';
 import * as pci from '#lkvm/abi/pci.js';
 import * as tun from '#lkvm/abi/tun.js';
+import * as uart from '#lkvm/abi/uart.js';
 import * as virtio from '#lkvm/abi/virtio.js';
 import * as virtioBlk from '#lkvm/abi/virtio-blk.js';
 import * as mmio from '#lkvm/abi/virtio-mmio.js';
@@ -126,6 +127,7 @@ export const EXPRESSIONS: Record<string, string> = {
   TERMIOS_ECHO: 'ECHO',
   TERMIOS_ICANON: 'ICANON',
   TERMIOS_OPOST: 'OPOST',
+  UART_REGISTERS: 'UART_SCR + 1',
   UNIX_PATH_MAX: 'sizeof(((struct sockaddr_un *)0)->sun_path)',
   VIRTIO_BLK_CONFIG_USED_BYTES: 'offsetof(struct virtio_blk_config, max_secure_erase_sectors)',
   VIRTIO_CONSOLE_CONFIG_BYTES: 'sizeof(struct virtio_console_config)',
@@ -152,6 +154,7 @@ export const EXPRESSIONS: Record<string, string> = {
 /** Constants no user-space header has, and where they come from instead. */
 export const NOT_IN_HEADERS: Record<string, string> = {
   SCM_MAX_FD: 'kernel source, include/net/scm.h; tested by sending that many',
+  UART_IIR_FIFO_ENABLED: 'data sheet of the PC16550D, section 8.6.1',
   VIRTIO_BLK_SECTOR_BYTES: 'virtio 1.2 section 5.2.4: in the text only',
   VIRTIO_MMIO_MAGIC: 'virtio 1.2 section 4.2.2',
   VIRTIO_MMIO_QUEUE_RESET: 'virtio 1.2 section 4.2.2',
@@ -222,6 +225,11 @@ export const GROUPS: readonly Group[] = [
       IORING_OP_FALLOCATE: '+IORING_OP_FALLOCATE',
       IORING_REGISTER_EVENTFD: '+IORING_REGISTER_EVENTFD',
     },
+  },
+  {
+    name: 'abi/uart.ts',
+    headers: ['linux/serial_reg.h'],
+    values: () => ({ ...uart }),
   },
   {
     name: 'abi/tun.ts',
