@@ -1,5 +1,5 @@
 /** State of every vCPU that does not depend on what the guest is: CPUID, model-specific registers, FPU, local APIC. */
-import { KVM_CAP_TSC_DEADLINE_TIMER, KVM_FPU_FCW_OFF, KVM_FPU_MXCSR_OFF } from '../../abi/kvm-x86.js';
+import { KVM_CAP_TSC_DEADLINE_TIMER, KVM_FPU_FCW_OFF } from '../../abi/kvm-x86.js';
 import {
   APIC_DELIVERY_EXTINT,
   APIC_DELIVERY_MODE_MASK,
@@ -32,9 +32,8 @@ import type { Kvm } from '../../kvm/kvm.js';
 import type { Vcpu } from '../../kvm/vcpu.js';
 import { guestCpuid } from './cpuid.js';
 
-/** Control word of the x87 unit and of SSE with all exceptions masked: what operating systems expect from firmware. */
+/** Control word of the x87 unit with all exceptions masked: what operating systems expect from firmware. */
 const FCW_DEFAULT = 0x37f;
-const MXCSR_DEFAULT = 0x1f80;
 /** Eight ranges of one register, all write-back. */
 const ALL_WRITE_BACK = 0x0606_0606_0606_0606n;
 
@@ -79,10 +78,10 @@ function startMsrs(): [number, bigint][] {
   return msrs;
 }
 
+/** That of SSE is right already, and KVM_SET_FPU would not change it. */
 function setFpu(vcpu: Vcpu): void {
   const fpu = vcpu.fpu.load();
   fpu.view.setUint16(KVM_FPU_FCW_OFF, FCW_DEFAULT, true);
-  fpu.view.setUint32(KVM_FPU_MXCSR_OFF, MXCSR_DEFAULT, true);
   fpu.store();
 }
 
