@@ -43,6 +43,7 @@ export const KVM_NMI = 0xae9a;
 export const KVM_GET_TSC_KHZ = 0xaea3;
 export const KVM_SET_TSC_KHZ = 0xaea2;
 export const KVM_SET_GUEST_DEBUG = 0x4048_ae9b;
+export const KVM_GUEST_DEBUG_BYTES = 72;
 
 // Capabilities
 export const KVM_CAP_SET_TSS_ADDR = 4;

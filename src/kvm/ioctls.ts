@@ -234,6 +234,12 @@ export const TRANSLATE = vcpu(
   ['rw', 'kvm_translation', x.KVM_TRANSLATION_BYTES],
   ALWAYS,
 );
+export const SET_GUEST_DEBUG = vcpu(
+  'KVM_SET_GUEST_DEBUG',
+  x.KVM_SET_GUEST_DEBUG,
+  ['w', 'kvm_guest_debug', x.KVM_GUEST_DEBUG_BYTES],
+  k.KVM_CAP_SET_GUEST_DEBUG,
+);
 export const NMI = vcpu('KVM_NMI', x.KVM_NMI, NONE, k.KVM_CAP_USER_NMI);
 
 /**

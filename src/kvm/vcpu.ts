@@ -4,10 +4,16 @@
  * Thread: main makes it and sets its registers; then exactly one worker runs it, with a handle of its own made from the
  * record. KVM serialises the ioctls of one vCPU: while it runs, another thread's ioctl waits for its next exit.
  */
-import { KVM_MP_STATE_BYTES } from '../abi/kvm.js';
+import {
+  KVM_GUEST_DEBUG_CONTROL_OFF,
+  KVM_GUESTDBG_ENABLE,
+  KVM_GUESTDBG_SINGLESTEP,
+  KVM_MP_STATE_BYTES,
+} from '../abi/kvm.js';
 import {
   KVM_EVENTS_BYTES,
   KVM_FPU_BYTES,
+  KVM_GUEST_DEBUG_BYTES,
   KVM_LAPIC_BYTES,
   KVM_REGS_BYTES,
   KVM_SREGS_BYTES,
@@ -131,6 +137,13 @@ export class Vcpu {
   /** What the guest's CPUID answers. Errors: SysError. */
   cpuid(): Cpuid {
     return Cpuid.ofVcpu(this.fd);
+  }
+
+  /** Leaves the guest after each instruction, with KVM_EXIT_DEBUG. Errors: SysError. */
+  singleStep(): void {
+    const buffer = new NativeBuffer(KVM_GUEST_DEBUG_BYTES);
+    buffer.view.setUint32(KVM_GUEST_DEBUG_CONTROL_OFF, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP, true);
+    io.mustCall(this.fd, io.SET_GUEST_DEBUG, buffer.address);
   }
 
   /** Injects a non-maskable interrupt. Errors: SysError. */

@@ -65,7 +65,7 @@ async function start(given: VmConfig, extras: VmExtras): Promise<Machine> {
     release: () => hardware.close(),
   });
   const reactor = startReactor(machine, { config, parts: hardware.parts, io: io.init }, extras);
-  const vcpus = startVcpus(machine, hardware);
+  const vcpus = startVcpus(machine, hardware, config, log);
   machine.attach(reactor.thread, vcpus);
   try {
     // Main loads the guest while the workers load their modules.
@@ -93,7 +93,12 @@ function prepareGuest(hardware: Hardware, config: VmConfig, log: Log): void {
   hardware.powerOn(log);
 }
 
-function startVcpus(machine: Machine, { vcpus, parts }: Hardware): VcpuThread[] {
+function startVcpus(
+  machine: Machine,
+  { vcpus, parts }: Hardware,
+  { debug }: VmConfig,
+  log: Log,
+): VcpuThread[] {
   return vcpus.map(
     (vcpu, index) =>
       new VcpuThread({
@@ -103,6 +108,8 @@ function startVcpus(machine: Machine, { vcpus, parts }: Hardware): VcpuThread[] 
         entry: VCPU_ENTRY,
         port: parts,
         paused: true,
+        singleStep: debug.singleStep,
+        onLog: (text) => log.info(text),
         onEnd: (end) => machine.vcpuEnded(end),
         guard: shutdownGuard,
       }),

@@ -24,17 +24,27 @@ import { VCPU_DEBUG_EXIT, VCPU_GO_ON, VCPU_POWERED_OFF, VCPU_RESET } from '../wo
 import type { MachineParts } from './machine-parts.js';
 import { ThreadParts } from './thread-parts.js';
 
+/** What a guest makes the PCI bus say is of no use to anybody, and a guest could say it without end. */
+const SILENT: Log = { info: () => undefined, warn: () => undefined, debug: () => undefined };
+
 /** One vCPU's view of the machine. */
 export class MachinePort implements VcpuPort, MachineEnd {
   outcome = VCPU_GO_ON;
   outcomeValue = 0;
   readonly #pio = new Bus('pio');
   readonly #mmio = new Bus('mmio');
+  readonly #debug: MachineParts['debug'];
+  readonly #log: (text: string) => void;
+  /** `misses` of the buses when last looked at. */
+  #pioMisses = 0;
+  #mmioMisses = 0;
 
   /** @param calls this vCPU's way to the reactor */
-  constructor(parts: MachineParts, calls: DeviceCalls, log: Log) {
+  constructor(parts: MachineParts, calls: DeviceCalls, log: (text: string) => void) {
     const thread = new ThreadParts(parts);
-    const pci = thread.pciSpace(calls, log);
+    const pci = thread.pciSpace(calls, SILENT);
+    this.#debug = parts.debug;
+    this.#log = log;
     addPlatform(this.#pio, parts.platform, thread.platformPorts(this, pci));
     this.#mmio.add(PCI_MEMORY, PCI_MEMORY_BYTES, new PciWindow(pci, PCI_MEMORY));
     this.#mmio.add(PCI_ECAM, PCI_ECAM_BYTES, new PciEcam(pci));
@@ -46,20 +56,26 @@ export class MachinePort implements VcpuPort, MachineEnd {
   }
 
   pioWrite(port: number, bytes: number, value: number): void {
-    this.#pio.write(port, bytes, value);
+    if (!this.#pio.write(port, bytes, value)) this.#missedPio('out', port, bytes);
   }
 
   pioRead(port: number, bytes: number): number {
-    return this.#pio.read(port, bytes);
+    const value = this.#pio.read(port, bytes);
+    if (this.#pio.misses !== this.#pioMisses) this.#missedPio('in', port, bytes);
+    return value;
   }
 
   mmioWrite(gpa: number, bytes: number, value: number): void {
-    this.#mmio.write(gpa, bytes, value);
+    if (!this.#mmio.write(gpa, bytes, value)) this.#missedMmio('write', gpa, bytes);
   }
 
   mmioRead(gpa: number, bytes: number): number {
-    return this.#mmio.read(gpa, bytes);
+    const value = this.#mmio.read(gpa, bytes);
+    if (this.#mmio.misses !== this.#mmioMisses) this.#missedMmio('read', gpa, bytes);
+    return value;
   }
+
+  close(): void {}
 
   powerOff(): void {
     this.outcome = VCPU_POWERED_OFF;
@@ -67,6 +83,17 @@ export class MachinePort implements VcpuPort, MachineEnd {
 
   reset(): void {
     this.outcome = VCPU_RESET;
+  }
+
+  /** Nobody has this port. With --debug-ioport that is said; the guest goes on in any case. */
+  #missedPio(what: string, port: number, bytes: number): void {
+    this.#pioMisses = this.#pio.misses;
+    if (this.#debug.ioport) this.#log(`unclaimed port: ${what} 0x${port.toString(16)}, ${bytes} bytes`);
+  }
+
+  #missedMmio(what: string, gpa: number, bytes: number): void {
+    this.#mmioMisses = this.#mmio.misses;
+    if (this.#debug.mmio) this.#log(`unclaimed memory: ${what} 0x${gpa.toString(16)}, ${bytes} bytes`);
   }
 
   debugExit(code: number): void {

@@ -16,6 +16,7 @@ await runVcpu<RecorderData>(({ data, control }): VcpuPort => {
   return {
     outcome: 0,
     outcomeValue: 0,
+    close: () => undefined,
     pioWrite: (port, bytes, value) => writer.add(OUT, port, bytes, value),
     pioRead: (port, bytes) => {
       if (port === CALL_PORT) return client.call(port, bytes);

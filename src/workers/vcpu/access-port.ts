@@ -25,6 +25,8 @@ export interface VcpuPort extends AccessPort {
   readonly outcome: number;
   /** What {@link outcome} carries: the number written to the debug-exit port; else 0. */
   readonly outcomeValue: number;
+  /** The vCPU's loop has ended, whatever the reason. */
+  close(): void;
 }
 
 /** What reads as nothing. */

@@ -22,6 +22,8 @@ export interface VcpuSurroundings<T> {
   readonly vcpu: Vcpu;
   readonly control: ControlBlock;
   readonly memory: GuestMemory;
+  /** Writes a line to the machine's log. */
+  readonly log: (text: string) => void;
 }
 
 /** Runs this thread's vCPU to its end, and tells main. */
@@ -31,9 +33,15 @@ export function runVcpu<T>(makePort: (surroundings: VcpuSurroundings<T>) => Vcpu
     const vcpu = new Vcpu(data.vcpu);
     const memory = new GuestMemory(data.memory);
     const send = (message: VcpuMessage): void => context.post(message);
-    const port = makePort({ data: data.port as T, vcpu, control, memory });
-    const loop = new VcpuRunLoop(vcpu, control, port, (pause) => send({ kind: 'paused', pause }));
+    const log = (text: string): void => send({ kind: 'log', text });
+    const port = makePort({ data: data.port as T, vcpu, control, memory, log });
+    if (data.singleStep) vcpu.singleStep();
+    const loop = new VcpuRunLoop(vcpu, control, port, {
+      onPaused: (pause) => send({ kind: 'paused', pause }),
+      onDebug: () => log(`vCPU ${vcpu.index}: one instruction done\n${dumpVcpu(vcpu, memory)}`),
+    });
     const outcome = loop.run();
+    port.close();
     send({
       kind: 'ended',
       outcome,

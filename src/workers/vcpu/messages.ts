@@ -7,6 +7,8 @@ export interface VcpuInit {
   readonly vcpu: VcpuRecord;
   /** The guest's memory, for dumps. */
   readonly memory: readonly RegionRecord[];
+  /** Report each instruction. */
+  readonly singleStep: boolean;
   /** For the function that makes the access port. */
   readonly port: unknown;
 }
@@ -17,6 +19,11 @@ export type VcpuMessage =
       readonly kind: 'paused';
       /** The value of VCPU_PAUSE it is parked for. */
       readonly pause: number;
+    }
+  | {
+      /** A line (or a dump of registers) for the log. */
+      readonly kind: 'log';
+      readonly text: string;
     }
   | {
       readonly kind: 'ended';

@@ -10,6 +10,7 @@
  */
 import { EAGAIN, EINTR } from '../../abi/errno.js';
 import {
+  KVM_EXIT_DEBUG,
   KVM_EXIT_HLT,
   KVM_EXIT_INTR,
   KVM_EXIT_IO,
@@ -47,6 +48,14 @@ import {
   VCPU_TID,
 } from './words.js';
 
+/** Told of what happens in the loop. */
+export interface LoopEvents {
+  /** The vCPU is parked. @param pause the value of VCPU_PAUSE; once for each */
+  onPaused(pause: number): void;
+  /** An instruction of a single-stepped vCPU is done. */
+  onDebug(): void;
+}
+
 /** Runs one vCPU. */
 export class VcpuRunLoop {
   /** Result of the last KVM_RUN, for messages: 0 or -errno. */
@@ -55,20 +64,17 @@ export class VcpuRunLoop {
   readonly #run: KvmRun;
   readonly #control: ControlBlock;
   readonly #port: VcpuPort;
-  readonly #onPaused: (pause: number) => void;
+  readonly #events: LoopEvents;
   #exits = 0;
   #kicks = 0;
 
-  /**
-   * @param port gets the guest's accesses
-   * @param onPaused called with the value of VCPU_PAUSE, once for each, when the vCPU is parked
-   */
-  constructor(vcpu: Vcpu, control: ControlBlock, port: VcpuPort, onPaused: (pause: number) => void) {
+  /** @param port gets the guest's accesses */
+  constructor(vcpu: Vcpu, control: ControlBlock, port: VcpuPort, events: LoopEvents) {
     this.#vcpu = vcpu;
     this.#run = vcpu.run;
     this.#control = control;
     this.#port = port;
-    this.#onPaused = onPaused;
+    this.#events = events;
   }
 
   /** Runs the guest until it ends or is stopped. @returns a VCPU_ outcome */
@@ -117,7 +123,7 @@ export class VcpuRunLoop {
       if (pause !== parkedFor) {
         parkedFor = pause;
         Atomics.store(control, VCPU_STATE, VCPU_IS_PAUSED);
-        this.#onPaused(pause);
+        this.#events.onPaused(pause);
       }
       Atomics.wait(control, CONTROL_WAKE, wakeUps);
     }
@@ -136,6 +142,9 @@ export class VcpuRunLoop {
         return this.#port.outcome;
       case KVM_EXIT_INTR:
       case KVM_EXIT_IRQ_WINDOW_OPEN:
+        return VCPU_GO_ON;
+      case KVM_EXIT_DEBUG:
+        this.#events.onDebug();
         return VCPU_GO_ON;
       case KVM_EXIT_HLT:
         return VCPU_HALTED;

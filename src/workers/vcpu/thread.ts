@@ -41,6 +41,10 @@ export interface VcpuThreadOptions {
   readonly port: unknown;
   /** True: begins parked; {@link VcpuThread.resume} starts it. */
   readonly paused?: boolean;
+  /** True: reports each instruction to the log. */
+  readonly singleStep?: boolean;
+  /** Gets what the worker has to say; default: nobody. */
+  readonly onLog?: (text: string) => void;
   /** Called once, after the worker has exited. */
   readonly onEnd: (end: VcpuEnd) => void;
   readonly guard: ShutdownGuard;
@@ -53,6 +57,7 @@ export class VcpuThread {
   readonly #control: ControlBlock;
   readonly #vcpu: Vcpu;
   readonly #thread: WorkerThread;
+  readonly #onLog: ((text: string) => void) | undefined;
   #end: VcpuEnd = { outcome: VCPU_STOPPED, value: 0, text: '', error: undefined };
   #over = false;
   /** Value of VCPU_PAUSE for which the vCPU has said that it is parked; 0 = none. */
@@ -64,9 +69,10 @@ export class VcpuThread {
     // KVM_RUN returns EINTR whatever the flag is; with it, no other system call of the process sees a stray kick.
     must(installHarmlessHandler(KICK_SIGNAL, true), 'sigaction');
     this.#vcpu = vcpu;
+    this.#onLog = options.onLog;
     this.#control = new Int32Array(control);
     if (options.paused === true) Atomics.store(this.#control, VCPU_PAUSE, 1);
-    const init: VcpuInit = { vcpu: vcpu.record, memory, port };
+    const init: VcpuInit = { vcpu: vcpu.record, memory, singleStep: options.singleStep === true, port };
     this.#thread = new WorkerThread({
       name: `vcpu-${vcpu.index}`,
       entry,
@@ -135,7 +141,8 @@ export class VcpuThread {
   }
 
   #onMessage(message: VcpuMessage): void {
-    if (message.kind === 'ended') {
+    if (message.kind === 'log') this.#onLog?.(message.text);
+    else if (message.kind === 'ended') {
       const { outcome, value, text } = message;
       this.#end = { outcome, value, text, error: undefined };
     } else {

@@ -13,6 +13,7 @@ const port: VcpuPort = {
   mmioWrite: fail,
   outcome: 0,
   outcomeValue: 0,
+  close: () => undefined,
 };
 
 await runVcpu(() => port);
