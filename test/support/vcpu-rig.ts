@@ -33,21 +33,35 @@ export interface RunningVcpu {
   readonly ends: VcpuEnd[];
 }
 
-/** Starts a vCPU, made by `rig.vm.createVcpu` and not by makeVcpu: its end closes it. */
+/** The worker module of a vCPU, and what it gets. */
+export interface VcpuWorker {
+  readonly entry: URL;
+  readonly port: unknown;
+}
+
+/** Starts a vCPU, made by `rig.vm.createVcpu` and not by makeVcpu: its end closes it. Its accesses are recorded. */
 export function startVcpu(rig: Rig, vcpu: Vcpu, channel: TestChannel, paused = false): RunningVcpu {
   const { controls, doorbellFd, recorder, spinTurns } = channel;
-  const control = controls[vcpu.index] as SharedArrayBuffer;
-  const data: RecorderData = {
-    channel: { controls, doorbellFd, spinTurns },
-    record: recorder.shared,
-  };
+  const port: RecorderData = { channel: { controls, doorbellFd, spinTurns }, record: recorder.shared };
+  const worker = { entry: new URL('./recorder-entry.js', import.meta.url), port };
+  return startVcpuIn(rig, vcpu, channel, worker, paused);
+}
+
+/** As {@link startVcpu}, with a worker of the caller's. */
+export function startVcpuIn(
+  rig: Rig,
+  vcpu: Vcpu,
+  channel: CommandChannel,
+  worker: VcpuWorker,
+  paused = false,
+): RunningVcpu {
+  const control = channel.controls[vcpu.index] as SharedArrayBuffer;
   const ends: VcpuEnd[] = [];
   const thread = new VcpuThread({
     vcpu,
     memory: rig.memory.regions,
     control,
-    entry: new URL('./recorder-entry.js', import.meta.url),
-    port: data,
+    ...worker,
     paused,
     onEnd: (end) => {
       ends.push(end);
