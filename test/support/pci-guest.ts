@@ -78,6 +78,7 @@ export async function runPciGuest(): Promise<void> {
     return {
       outcome: 0,
       outcomeValue: 0,
+      close: () => undefined,
       pioWrite: (port, bytes, value) =>
         void (pio.write(port, bytes, value) || writer.add(OUT, port, bytes, value)),
       pioRead: (port, bytes) => (port >= 0xcf8 ? pio.read(port, bytes) : miss(IN, port, bytes)),
