@@ -72,9 +72,9 @@ export class TrappedDevice implements Notifier {
   /** Running queues. A new array per start: the device keeps it. */
   #queues: (VirtQueue | undefined)[] = [];
   #rings = NO_RINGS;
-  /** `avail.idx` when the queue was last processed; -1 = not yet. */
+  /** `avail.idx` when the queue was last processed. */
   readonly #seenAvail: Int32Array;
-  /** 1: the device's budget ran out, process the queue again. */
+  /** 1: process the queue in the next round: it is new, or the device's budget ran out. */
   readonly #more: Uint8Array;
   #state = IDLE;
   #quiet = false;
@@ -128,8 +128,6 @@ export class TrappedDevice implements Notifier {
     if (this.#state !== IDLE) this.#device.reset();
     this.#state = IDLE;
     this.#queues = [];
-    this.#rings = NO_RINGS;
-    this.#more.fill(0);
     this.#wantedQueues = 0;
     this.#wantedConfig = false;
   }
@@ -213,7 +211,6 @@ export class TrappedDevice implements Notifier {
   driverFault(queueIndex: number, code: number): void {
     if (this.#state !== RUNNING) return;
     this.#break(`queue ${queueIndex}: ${chainFaultText(code)}`);
-    this.#device.reset();
   }
 
   #process(q: number): void {
@@ -257,7 +254,6 @@ export class TrappedDevice implements Notifier {
 
   /** Has {@link poll} process the queue: buffers may have been added before there was anybody to be kicked. */
   #examine(q: number): void {
-    this.#seenAvail[q] = -1;
     this.#more[q] = this.#queues[q] === undefined ? 0 : 1;
   }
 
@@ -266,12 +262,10 @@ export class TrappedDevice implements Notifier {
     if (this.#device.resetQueue === undefined) {
       // Only virtio-mmio gets here, by QueueReady = 0 while the device runs. One that cannot stop a part of itself stops.
       this.#break(`queue ${q} was taken away while the device runs`);
-      this.#device.reset();
       return;
     }
     this.#device.resetQueue(q);
     this.#queues[q] = undefined;
-    this.#more[q] = 0;
     this.#wantedQueues &= ~(1 << q);
   }
 
@@ -280,7 +274,6 @@ export class TrappedDevice implements Notifier {
     const queue = this.#makeQueue(q);
     if (typeof queue === 'string') {
       this.#break(`queue ${q} cannot be used: ${queue}`);
-      this.#device.reset();
       return;
     }
     if (queue === undefined) return;
@@ -289,11 +282,11 @@ export class TrappedDevice implements Notifier {
     this.#device.enableQueue?.(q, queue);
   }
 
-  /** Shows NEEDS_RESET. Interrupts for what was completed before are still sent. */
+  /** Stops the device and shows NEEDS_RESET. Interrupts for what was completed before are still sent. */
   #break(text: string): void {
+    if (this.#state === RUNNING) this.#device.reset();
     this.#state = BROKEN;
     this.#queues = [];
-    this.#more.fill(0);
     if (this.#registers.needReset()) this.#tellConfig();
     this.#port.fault(text);
   }

@@ -1,8 +1,10 @@
 // The reactor's half: starts, kicks, interrupts, faults, resets.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { VIRTIO_CONSOLE_F_SIZE } from '#lkvm/abi/virtio.js';
 import { simpleTree } from '#lkvm/p9/js-tree.js';
 import { COUNTER_COUNT, COUNTER_DOORBELLS, COUNTER_INTERRUPTS, COUNTER_STARTS } from '#lkvm/util/counters.js';
+import { featureSet } from '#lkvm/virtio/core/features.js';
 import { ConsoleDevice } from '#lkvm/virtio/devices/console/device.js';
 import { NetDevice } from '#lkvm/virtio/devices/net/device.js';
 import { P9Device } from '#lkvm/virtio/devices/p9/device.js';
@@ -25,7 +27,8 @@ function rng(size = 64): RngDevice {
 function terminal(): { device: ConsoleDevice; backend: MemoryConsole } {
   const backend = new MemoryConsole();
   const counters = new Float64Array(COUNTER_COUNT);
-  return { backend, device: new ConsoleDevice({ backend, counters, queueSizes: [64, 64] }) };
+  const features = featureSet(VIRTIO_CONSOLE_F_SIZE);
+  return { backend, device: new ConsoleDevice({ backend, counters, queueSizes: [64, 64], features }) };
 }
 
 /** A console as device 0 and an entropy device as device 1. */
@@ -91,7 +94,7 @@ test('kicked: before DRIVER_OK, after a reset, queues and devices that are not t
 
 test('interrupts: many completions in two queues in one round → one edge per queue; each is counted', () => {
   const { rig, console, first } = twoDevices();
-  first.start();
+  first.start({ low: 1 << VIRTIO_CONSOLE_F_SIZE });
   for (let i = 0; i < 3; i++) first.offer(0, 10);
   rig.turn();
   for (let i = 0; i < 5; i++) first.send(1, 'x');
@@ -103,8 +106,16 @@ test('interrupts: many completions in two queues in one round → one edge per q
   assert.equal(first.edges, 2);
   rig.transport.flush();
   assert.equal(first.edges, 2);
-  assert.equal(console.device.counters[COUNTER_INTERRUPTS], 2);
-  assert.equal(console.device.counters[COUNTER_DOORBELLS], 2);
+  first.send(1, 'y');
+  rig.kick(0, 1);
+  assert.equal(first.edges, 3, 'only for the queue that has something');
+  console.device.resize(100, 50);
+  rig.transport.flush();
+  first.send(1, 'y');
+  rig.kick(0, 1);
+  assert.equal(first.edges, 5, 'one for the configuration, one for the queue');
+  assert.equal(console.device.counters[COUNTER_INTERRUPTS], 4);
+  assert.equal(console.device.counters[COUNTER_DOORBELLS], 4);
   assert.equal(console.device.counters[COUNTER_STARTS], 1);
 });
 
@@ -146,9 +157,11 @@ test('indirect descriptors: negotiated → used; not negotiated → the device n
 });
 
 test('2.1.2: a broken ring → NEEDS_RESET and a config interrupt for this device, the other one goes on; reset → works', () => {
-  const { rig, first, second } = twoDevices();
+  const { rig, console, first, second } = twoDevices();
   first.start();
   second.start();
+  first.offer(0, 16);
+  rig.turn();
   first.queue(1).pokeDescriptor(0, rig.memory.gpa, 8, NEXT, 0);
   first.queue(1).pokeAvailable(0);
   rig.kick(0, 1);
@@ -158,8 +171,9 @@ test('2.1.2: a broken ring → NEEDS_RESET and a config interrupt for this devic
   assert.equal(rig.log.length, 1);
   assert.match(rig.log[0] ?? '', /^console \(device 0\): queue 1: /);
   rig.kick(0, 1);
+  console.backend.type('nobody reads this');
   rig.turn();
-  assert.equal(first.edges, 1);
+  assert.deepEqual([first.edges, first.queue(0).usedIdx], [1, 0]);
   asksForEntropy(rig, 1);
   first.write(reg.STATUS, 0);
   assert.equal(first.read(reg.STATUS), 0);
@@ -204,17 +218,42 @@ test('queue addresses: misaligned, outside the memory, at the end of the address
   asksForEntropy(rig, 1);
 });
 
+test('reset, stop: input arrives for buffers of the driver that has gone → they are not touched', () => {
+  for (const end of ['reset', 'stop'] as const) {
+    const { rig, console, first } = twoDevices();
+    first.start();
+    const held = first.offer(0, 16);
+    rig.turn();
+    if (end === 'reset') first.write(reg.STATUS, 0);
+    else rig.transport.stop();
+    console.backend.type('too late');
+    rig.turn();
+    assert.equal(first.queue(0).usedIdx, 0);
+    assert.ok(
+      first
+        .queue(0)
+        .read(held, 16)
+        .every((byte) => byte === 0),
+    );
+  }
+});
+
 test('reset: interrupts of the round → not sent any more; the counters of the ring start at 0', () => {
-  const rig = new reg.TrappedRig([rng()]);
+  const { device } = terminal();
+  const rig = new reg.TrappedRig([device]);
   const driver = rig.driver(0);
-  driver.start();
-  driver.offer(0, 8);
-  rig.transport.kicked(0, 0);
+  driver.start({ low: 1 << VIRTIO_CONSOLE_F_SIZE });
+  driver.send(1, 'text');
+  rig.transport.kicked(0, 1);
+  device.resize(100, 50);
   driver.write(reg.STATUS, 0);
   rig.transport.flush();
-  assert.deepEqual([driver.edges, driver.read(reg.INTERRUPT_STATUS)], [0, 0]);
   driver.start();
-  asksForEntropy(rig, 0);
+  rig.turn();
+  assert.deepEqual([driver.edges, driver.read(reg.INTERRUPT_STATUS)], [0, 0]);
+  driver.send(1, 'text');
+  rig.kick(0, 1);
+  assert.deepEqual([driver.queue(1).usedIdx, driver.edges], [1, 1]);
   assert.deepEqual(rig.events, ['started 0', 'reset 0', 'started 0']);
 });
 
@@ -261,12 +300,16 @@ test('2.6.1 queue reset: one queue of a running device → the other goes on; en
 });
 
 test('queue reset: enabled at a wrong address → NEEDS_RESET, no exception', () => {
-  const { rig, first } = twoDevices();
+  const { rig, console, first } = twoDevices();
   first.start({ high: reg.VERSION_1 | reg.RING_RESET });
+  first.offer(0, 16);
+  rig.turn();
   first.write(reg.QUEUE_SEL, 1);
   first.write(reg.QUEUE_RESET, 1);
   first.write(reg.QUEUE_READY, 1);
+  console.backend.type('nobody reads this');
   rig.turn();
+  assert.equal(first.queue(0).usedIdx, 0);
   assert.equal(first.read(reg.STATUS), reg.RUNNING | reg.NEEDS_RESET);
 });
 
@@ -317,6 +360,30 @@ test('QueueReady = 0 while the device runs: can reset a queue → stopped; canno
   driver.start();
   driver.write(reg.QUEUE_READY, 0);
   assert.equal(driver.read(reg.STATUS), reg.RUNNING | reg.NEEDS_RESET);
+});
+
+test('queue reset: its interrupt of the round → not sent; the other queue is as it was', () => {
+  const { rig, first } = twoDevices();
+  first.start({ high: reg.VERSION_1 | reg.RING_RESET });
+  first.send(1, 'text');
+  rig.transport.kicked(0, 1);
+  first.write(reg.QUEUE_SEL, 1);
+  first.write(reg.QUEUE_RESET, 1);
+  rig.transport.flush();
+  assert.equal(first.edges, 0);
+});
+
+test('a queue that the driver left alone: looks, polls, kicks → nothing; the other one is served', () => {
+  const { rig, first } = twoDevices();
+  first.start({ sizes: [undefined, 16] });
+  rig.turn();
+  rig.transport.disarm();
+  first.send(1, 'text');
+  assert.equal(rig.transport.poll(), true);
+  assert.equal(rig.transport.arm(), false);
+  rig.kick(0, 0);
+  assert.equal(first.queue(1).usedIdx, 1);
+  assert.equal(first.read(reg.STATUS), reg.RUNNING);
 });
 
 test('polling: disarm → kicks are not wanted, moves of avail.idx are seen; arm → wanted again, looks once more', () => {
