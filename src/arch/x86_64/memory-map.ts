@@ -35,9 +35,9 @@ export const HVL_DOORBELL = 0xe000_0000;
 /** PCI configuration space as memory (ECAM), bus 0 only: 1 MiB. */
 export const PCI_ECAM = 0xe800_0000;
 export const PCI_ECAM_BYTES = 0x10_0000;
-/** Window of the PCI host bridge for memory BARs. */
+/** Window of the PCI host bridge for memory BARs. SeaBIOS lays them from its end downwards, which for it is the IOAPIC. */
 export const PCI_MEMORY = 0xf000_0000;
-export const PCI_MEMORY_BYTES = 0x0e00_0000;
+export const PCI_MEMORY_BYTES = 0x0ec0_0000;
 export const IOAPIC_ADDRESS = 0xfec0_0000;
 export const LAPIC_ADDRESS = 0xfee0_0000;
 /** One page KVM uses on Intel; right behind it three more. A firmware image of up to 256 KiB fits above. */
