@@ -202,6 +202,11 @@ export class IoUring {
     return (this.#tail - Atomics.load(this.#ring, this.#sqHead)) | 0;
   }
 
+  /** Results wait in the kernel for room in the completion queue; {@link enter} fetches them once others were taken. */
+  get overflown(): boolean {
+    return (Atomics.load(this.#ring, this.#sqFlags) & IORING_SQ_CQ_OVERFLOW) !== 0;
+  }
+
   /** The eventfd is signalled when results come, unless {@link muteEvents}. Set-up only. */
   registerEventfd(fd: number): number {
     const { view, address } = this.#wait;
@@ -265,12 +270,11 @@ export class IoUring {
    */
   enter(): number {
     const submit = this.#tell();
-    const overflow = (Atomics.load(this.#ring, this.#sqFlags) & IORING_SQ_CQ_OVERFLOW) !== 0;
-    const flags = overflow ? IORING_ENTER_GETEVENTS : 0;
+    const flags = this.overflown ? IORING_ENTER_GETEVENTS : 0;
     return status(cEnter(NR_IO_URING_ENTER, this.#fd, submit, 0, flags, 0, 0));
   }
 
-  /** As {@link enter}, then waits for a result. Not hot. @returns also -ETIME: none came within `ms` milliseconds */
+  /** As {@link enter}, then waits for a result. Not hot. @returns also -ETIME: it took no call, and no result came in `ms` milliseconds */
   enterAndWait(ms: number): number {
     const { view, address } = this.#wait;
     view.setUint32(IO_URING_GETEVENTS_ARG_BYTES, Math.floor(ms / 1000), true);

@@ -119,7 +119,8 @@ export class BlkDriver {
     const room = (options.room ?? 0) + (options.noStatus === true ? 0 : 1);
     // The header ends where aligned data begins.
     const align = options.align ?? 512;
-    const readAt = memory.alloc(align + data.length, align) + align - header.length;
+    const lead = Math.max(align, 16);
+    const readAt = memory.alloc(lead + data.length, align) + lead - header.length;
     this.driver.write(readAt, header);
     this.driver.write(readAt + header.length, data);
     const roomAt = memory.alloc(Math.max(1, room), align);
@@ -165,6 +166,13 @@ export class BlkDriver {
     const answer = this.take(head);
     if (answer === undefined) throw new Error('BlkDriver: not answered at once');
     return answer;
+  }
+
+  /** All requests are answered: their memory, everything behind the rings, is free again. */
+  forget(): void {
+    const { memory } = this.rig;
+    memory.rewind();
+    memory.alloc(this.driver.layout.end - memory.gpa);
   }
 
   /** The queue at a new place, after a virtqueue reset. */

@@ -12,6 +12,7 @@ import { ShutdownGuard } from '#lkvm/workers/guard.js';
 import { IoClient } from '#lkvm/workers/io/client.js';
 import { IoService } from '#lkvm/workers/io/service.js';
 import { type Answer, BlkDriver, type BlkDriverOptions, type RequestOptions } from './blk-driver.js';
+import { undo } from './undo.js';
 
 const LIMIT_MS = 60_000;
 /** One for all: each has hooks on the process. */
@@ -64,6 +65,17 @@ export class BlockRig extends BlkDriver {
     return answer as unknown as Answer;
   }
 
+  /** Resets the device and waits, as a transport does, until it touches nothing any more. */
+  async quiesce(): Promise<void> {
+    this.device.reset();
+    const deadline = performance.now() + LIMIT_MS;
+    while (!this.device.quiesced()) {
+      if (performance.now() > deadline) throw new Error('BlockRig: never quiet');
+      this.reactor.round(1000);
+      await nextTurn();
+    }
+  }
+
   async until(condition: () => boolean): Promise<void> {
     const deadline = performance.now() + LIMIT_MS;
     while (!condition()) {
@@ -106,7 +118,7 @@ export async function blockRig(t: TestContext, options: BlockRigOptions): Promis
     lane.fsync(-1, 0);
     await rig.until(() => lane.pending === 0);
   }
-  t.after(async () => {
+  undo(t, async () => {
     rig.device.reset();
     rig.device.close();
     blocking.close();

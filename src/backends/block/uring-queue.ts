@@ -5,7 +5,7 @@
  *
  * Thread: reactor, the one that made it.
  */
-import { EINTR, EIO, ETIME } from '../../abi/errno.js';
+import { EAGAIN, EBUSY, EINTR, EIO, ENOMEM, ETIME } from '../../abi/errno.js';
 import { EPOLLIN } from '../../abi/linux.js';
 import { eventfdDrain, eventfdSignal, tryEventfd } from '../../sys/eventfd.js';
 import { close } from '../../sys/fd.js';
@@ -17,7 +17,7 @@ import { type HostQueue, type HostQueueHandler, SETTLE_LIMIT_MS } from './host-q
 const TURNS = 8;
 /** The kernel is short of something: next try, microseconds. */
 const RETRY_US = 1000;
-/** So many tries without a call taken: the ring is broken. 1 s. */
+/** So many tries without a call taken are enough: 1 s. */
 const MAX_RETRIES = 1000;
 
 /** What the queue needs of the machine. */
@@ -164,7 +164,7 @@ export class UringQueue implements HostQueue {
     let more = true;
     for (let turn = 0; more && turn < TURNS && this.#open; turn++) {
       more = false;
-      if (this.#ring.queued > 0 && this.#retry === 0) more = this.#enter();
+      if (this.#retry === 0 && (this.#ring.queued > 0 || this.#ring.overflown)) more = this.#enter();
       // Handlers give calls for what goes on, so there may be something to submit again.
       if (this.#take()) more = true;
       if (more || !this.#open) continue;
@@ -181,15 +181,20 @@ export class UringQueue implements HostQueue {
 
   /** @returns true if there is more to tell the kernel, now: it stops behind a call it finds fault with */
   #enter(): boolean {
+    const { queued } = this.#ring;
     const taken = this.#ring.enter();
-    if (taken > 0 || taken === -EINTR) {
+    if (taken > 0 || queued === 0 || taken === -EINTR) {
       this.#retries = 0;
       return this.#ring.queued > 0;
     }
     // The kernel is out of memory for requests, or thinks that we should take results first. Nothing is lost.
-    if (++this.#retries > MAX_RETRIES) this.#failQueued();
-    else this.#retry = this.#loop.after(RETRY_US, this);
-    return false;
+    const passes = taken === 0 || taken === -EAGAIN || taken === -EBUSY || taken === -ENOMEM;
+    if (passes && ++this.#retries <= MAX_RETRIES) {
+      this.#retry = this.#loop.after(RETRY_US, this);
+      return false;
+    }
+    this.#failQueued();
+    return true;
   }
 
   /** Takes all results. @returns true if there were any */

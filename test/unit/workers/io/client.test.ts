@@ -3,7 +3,8 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { EBADF, EIO } from '#lkvm/abi/errno.js';
+import { EBADF, EIO, ENOTTY } from '#lkvm/abi/errno.js';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '#lkvm/abi/linux.js';
 import { Reactor } from '#lkvm/reactor/reactor.js';
 import { eventfd, eventfdSignal } from '#lkvm/sys/eventfd.js';
 import { close } from '#lkvm/sys/fd.js';
@@ -253,4 +254,48 @@ test('IoService.stop: never used → nothing was started, the second stop does n
   await service.stop();
   await service.stop();
   assert.equal(service.started, false);
+});
+
+test('IoClient: fallocate → a hole in the file; discard on what is no block device → -ENOTTY', async (t) => {
+  const { client, until } = real(t);
+  const path = join(tempDir(t), 'file');
+  writeFileSync(path, new Uint8Array(12288).fill(1));
+  const fd = openSync(path, 'r+');
+  t.after(() => closeSync(fd));
+  const answers = new Answers();
+  const lane = client.lane(answers);
+  lane.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 4096, 1);
+  lane.discard(fd, 0, 4096, 2);
+  await until(() => lane.pending === 0);
+  assert.deepEqual(answers.list, [
+    [1, 0],
+    [2, -ENOTTY],
+  ]);
+  const now = readFileSync(path);
+  assert.deepEqual([now[4095], now[4096], now[8191], now[8192]], [1, 0, 0, 1]);
+});
+
+test('BlockingLane.settle: calls under way → true once all are answered, without the event loop', async (t) => {
+  const { client, until } = real(t);
+  const fd = openSync(join(tempDir(t), 'file'), 'w');
+  t.after(() => closeSync(fd));
+  const answers = new Answers();
+  const lane = client.lane(answers);
+  lane.fsync(fd, 0);
+  await until(() => lane.pending === 0); // now the worker runs
+  for (let i = 1; i <= 2 * IO_SLOTS; i++) lane.fdatasync(fd, i);
+  assert.equal(lane.settle(20_000), true);
+  assert.equal(answers.list.length, 2 * IO_SLOTS + 1);
+  assert.equal(lane.settle(0), true);
+});
+
+test('BlockingLane.settle: a call that does not end → false after the time; its answer comes later', (t) => {
+  const { client, answer } = handMade(t);
+  const answers = new Answers();
+  const lane = client.lane(answers);
+  lane.fsync(3, 7);
+  assert.equal(lane.settle(60), false);
+  assert.deepEqual(answers.list, []);
+  answer(1);
+  assert.deepEqual(answers.list, [[7, 100]]);
 });
