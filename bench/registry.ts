@@ -51,6 +51,11 @@ export const BENCHES: readonly BenchEntry[] = [
     load: async () => (await import('./blk.js')).large,
   },
   {
+    name: 'kvm-kick',
+    limitSeconds: 60,
+    load: async () => (await import('./kvm/kick.js')).kick,
+  },
+  {
     name: 'net-gbps',
     limitSeconds: 60,
     load: async () => (await import('./network-pair.js')).netGbps,

@@ -68,9 +68,11 @@ function setUp(asm: Asm, avail: number): Asm {
   return report(asm, DEVICE + reg.STATUS, STATUS_PORT);
 }
 
-/** One more available index (its low byte is enough here), and the kick. */
+/** One more available index, and the kick. */
 function request(asm: Asm): Asm {
-  return asm.incByte(AVAIL + 2).storeDword(DEVICE + reg.QUEUE_NOTIFY, 0);
+  const at = AVAIL + 2;
+  const incWord = [0x66, 0xff, 0x05, at & 0xff, (at >>> 8) & 0xff, at >>> 16, 0];
+  return asm.db(...incWord).storeDword(DEVICE + reg.QUEUE_NOTIFY, 0);
 }
 
 /** The program, for CODE. */

@@ -123,6 +123,16 @@ test('features 2.2.1: written after FEATURES_OK → ignored; words nobody has �
   assert.equal(registers.deviceFeatures(0) & 0xff, 8);
 });
 
+test('features: words that nobody has, any number → nothing is written anywhere', () => {
+  const { registers } = rig();
+  for (const word of [4, 5, 6, 100, 0xffff_ffff]) {
+    registers.setDriverFeatures(word, 0xff);
+    assert.equal(registers.driverFeatures(word), 0);
+    assert.equal(registers.deviceFeatures(word), 0);
+  }
+  assert.deepEqual([registers.status(), registers.deviceFeatureSelect()], [0, 0]);
+});
+
 test('status: FAILED, then DRIVER_OK → not started', () => {
   const { registers, calls } = rig();
   registers.setDriverFeatures(1, VERSION_1_HIGH);
@@ -173,11 +183,13 @@ test('queue size: powers of two up to the largest → taken; 0, 3, 128, 2^31 →
 });
 
 test('queue select: of a queue that is not there → reads 0, writes go nowhere', () => {
-  const { registers } = rig();
+  const { registers, calls, start } = rig();
+  start();
+  calls.length = 0;
   for (const select of [2, 16, 0xffff_ffff]) {
     registers.setQueueSelect(select);
     registers.setQueueSize(4);
-    registers.setQueueAddress(PART_DESC, 0, 4);
+    for (const part of [PART_DESC, PART_AVAIL, PART_USED]) registers.setQueueAddress(part, 0, 4);
     registers.enableQueue();
     registers.resetQueue();
     registers.disableQueue();
@@ -187,6 +199,8 @@ test('queue select: of a queue that is not there → reads 0, writes go nowhere'
     );
     assert.equal(registers.queueSelect(), select);
   }
+  assert.deepEqual([registers.deviceId(), registers.queueCount(), registers.status()], [4, 2, STARTED]);
+  assert.deepEqual(calls, []);
 });
 
 test('queue registers: enabled, or the device running → no change', () => {
@@ -248,6 +262,9 @@ test('QueueReady = 0: before DRIVER_OK → off, no call; on a running device →
   registers.disableQueue();
   assert.deepEqual([registers.queueEnabled(), calls], [false, []]);
   start();
+  registers.disableQueue();
+  registers.disableQueue();
+  registers.setQueueSelect(1);
   registers.disableQueue();
   assert.deepEqual([registers.queueEnabled(), calls], [false, [CALL_DRIVER_OK, CALL_QUEUE_RESET]]);
 });

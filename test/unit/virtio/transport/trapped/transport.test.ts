@@ -10,6 +10,7 @@ import { NetDevice } from '#lkvm/virtio/devices/net/device.js';
 import { P9Device } from '#lkvm/virtio/devices/p9/device.js';
 import { RngDevice } from '#lkvm/virtio/devices/rng/device.js';
 import { MemoryTree } from '../../../../../examples/memory-tree.js';
+import { TestMemory } from '../../../../support/driver-sim-memory.js';
 import { CountingSource, MemoryConsole, MemoryNetwork } from '../../../../support/fake-backends.js';
 import * as reg from '../../../../support/trapped-rig.js';
 
@@ -297,6 +298,22 @@ test('2.6.1 queue reset: one queue of a running device → the other goes on; en
   assert.equal(queue.usedIdx, 1);
   assert.equal(Buffer.from(queue.read(at, 4)).toString(), 'kept');
   assert.equal(first.read(reg.STATUS), reg.RUNNING);
+});
+
+test('queue addresses: above 4 GiB → the high words count', () => {
+  const rig = new reg.TrappedRig([rng()], new TestMemory({ bytes: 0x1_0000, gpa: 0x5_8000_0000 }));
+  rig.driver(0).start();
+  asksForEntropy(rig, 0);
+});
+
+test('queue reset: 0 written to QueueReset → nothing', () => {
+  const { rig, first } = twoDevices();
+  first.start({ high: reg.VERSION_1 | reg.RING_RESET });
+  first.write(reg.QUEUE_SEL, 1);
+  first.write(reg.QUEUE_RESET, 0);
+  first.send(1, 'text');
+  rig.kick(0, 1);
+  assert.equal(first.queue(1).usedIdx, 1);
 });
 
 test('queue reset: enabled at a wrong address → NEEDS_RESET, no exception', () => {
