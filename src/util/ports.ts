@@ -61,7 +61,8 @@ export interface BlockingLane {
   /**
    * Waits until this lane's calls have ended, and delivers their results; meanwhile nothing else happens on this thread,
    * except that calls of other lanes may end, too. For set-up and reset only.
-   * @returns false if that took longer than `limitMs` milliseconds
+   * @returns false if that took longer than `limitMs` milliseconds. When the whole service has ended: true if none of its
+   *   calls is being made, so that files and memory may go
    */
   settle(limitMs: number): boolean;
   /** Calls given and not yet answered. */

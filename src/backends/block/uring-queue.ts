@@ -131,8 +131,8 @@ export class UringQueue implements HostQueue {
     }
     this.#take();
     this.#busy = busy;
-    if (this.#lane.pending > 0) this.#lane.settle(Math.max(0, deadline - performance.now()));
-    return this.pending === 0;
+    const others = this.#lane.settle(Math.max(0, deadline - performance.now()));
+    return others && this.pending === this.#lane.pending;
   }
 
   close(): void {

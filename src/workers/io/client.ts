@@ -119,7 +119,7 @@ export class IoClient implements BlockingCalls {
     return true;
   }
 
-  /** @internal for the lanes: waits for the calls of one. @returns false if the time was over */
+  /** @internal for the lanes: waits for the calls of one. @returns false if one may still be made */
   settle(lane: Lane, limitMs: number): boolean {
     const { words } = this.#ring;
     const deadline = performance.now() + limitMs;
@@ -132,7 +132,8 @@ export class IoClient implements BlockingCalls {
       // Short naps: a worker that dies does not move the word.
       Atomics.wait(words, IO_DONE, seen, Math.min(left, SETTLE_NAP_MS));
     }
-    return lane.pending === 0;
+    // After the end of the service no call begins any more, so only one that is being made counts.
+    return lane.pending === 0 || (this.#closed && Atomics.load(words, IO_BUSY) === 0);
   }
 
   #hasRoom(): boolean {

@@ -299,3 +299,13 @@ test('BlockingLane.settle: a call that does not end → false after the time; it
   answer(1);
   assert.deepEqual(answers.list, [[7, 100]]);
 });
+
+test('BlockingLane.settle: the service has ended with calls not begun → true: none is made any more', (t) => {
+  const { client } = handMade(t);
+  const answers = new Answers();
+  const lane = client.lane(answers);
+  lane.fsync(3, 7);
+  assert.equal(client.close(), true);
+  assert.equal(lane.settle(20_000), true);
+  assert.deepEqual(answers.list, []);
+});
