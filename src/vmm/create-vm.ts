@@ -84,7 +84,10 @@ async function start(given: VmConfig, extras: VmExtras): Promise<Machine> {
 /** Kernel, tables and the registers of all vCPUs. */
 function prepareGuest(hardware: Hardware, config: VmConfig, log: Log): void {
   const { memory } = hardware;
-  const { rsdp } = writeFirmwareTables(memory, hardware.description);
+  // A firmware image brings its own tables, or none; ours would be taken for them.
+  const tables =
+    config.boot.firmware === undefined ? writeFirmwareTables(memory, hardware.description) : undefined;
+  const rsdp = tables?.rsdp;
   const guest = loadGuest(memory, { boot: config.boot, ramBytes: config.ramBytes, rsdp });
   hardware.addRegions(guest.extraRegions);
   setUpVcpus(hardware.kvm, hardware.vcpus);

@@ -7,7 +7,7 @@
 import { KVM_MEM_READONLY } from '../abi/kvm.js';
 import type { FirmwareDescription } from '../arch/x86_64/acpi/description.js';
 import type { ExtraRegion } from '../arch/x86_64/load-request.js';
-import { HOLE_START, IDENTITY_MAP, ramRegions, TSS } from '../arch/x86_64/memory-map.js';
+import { HOLE_START, IDENTITY_MAP, LEVEL_GSIS, ramRegions, TSS } from '../arch/x86_64/memory-map.js';
 import { REQUIRED_CAPABILITIES } from '../kvm/capabilities.js';
 import { Kvm } from '../kvm/kvm.js';
 import { SharedMsiRoutes } from '../kvm/msi-routes.js';
@@ -161,4 +161,5 @@ function makeChips(vm: Vm): void {
   vm.setTssAddress(TSS);
   vm.createIrqchip();
   vm.createPit2();
+  vm.setLevelTriggered(LEVEL_GSIS);
 }
