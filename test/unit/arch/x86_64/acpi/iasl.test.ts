@@ -79,7 +79,7 @@ test('iasl: source of the DSDT → host bridge, lines, devices and reserved rang
     'Device(PCI0){Name(_HID,EisaId("PNP0A08"))Name(_CID,EisaId("PNP0A03"))',
     'WordBusNumber(ResourceProducer,MinFixed,MaxFixed,PosDecode,0x0000,0x0000,0x0000,0x0000,0x0001,,,)',
     'IO(Decode16,0x0CF8,0x0CF8,0x01,0x08,)',
-    'DWordMemory(ResourceProducer,PosDecode,MinFixed,MaxFixed,NonCacheable,ReadWrite,0x00000000,0xF0000000,0xFDFFFFFF,',
+    'DWordMemory(ResourceProducer,PosDecode,MinFixed,MaxFixed,NonCacheable,ReadWrite,0x00000000,0xF0000000,0xFEBFFFFF,',
     'Package(0x04){0x0001FFFF,Zero,Zero,0x0B},Package(0x04){0x0002FFFF,Zero,Zero,0x0A},',
     'Package(0x04){0x001FFFFF,Zero,Zero,0x0B}})',
     'Device(COM4){Name(_HID,EisaId("PNP0501"))Name(_UID,0x04)Name(_CRS,ResourceTemplate(){IO(Decode16,0x02E8,0x02E8,0x01,0x08,)IRQ(Edge,ActiveHigh,Shared,){3}})}',
