@@ -91,7 +91,10 @@ async function runToEnd(config: VmConfig, log: Log): Promise<number> {
 /** What the user is told about the end. @returns the exit code */
 function exitCodeOf({ reason, exitCode, text, error }: VmExit, log: Log): number {
   if (reason === 'failed') {
-    throw new LkvmError(error?.code ?? 'FAILED', error?.message ?? text, exitCode, error);
+    // What went wrong is one line; registers and code, if there are any, come before it.
+    const [first = '', ...dump] = (error?.message ?? text).split('\n');
+    for (const line of dump) log.warn(line);
+    throw new LkvmError(error?.code ?? 'FAILED', first, exitCode, error);
   }
   if (reason !== 'guest') log.info(text);
   if (exitCode === 0) log.info('KVM session ended normally.');

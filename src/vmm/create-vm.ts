@@ -112,7 +112,9 @@ function startVcpus(
         port: parts,
         paused: true,
         singleStep: debug.singleStep,
-        onLog: (text) => log.info(text),
+        onLog: (text) => {
+          for (const line of text.split('\n')) log.info(line); // a dump of registers has several
+        },
         onEnd: (end) => machine.vcpuEnded(end),
         guard: shutdownGuard,
       }),
