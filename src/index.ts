@@ -1,4 +1,6 @@
-/** The library: a Physical Machine Monitor in a few lines. See README.md. */
+/** The library: KVM guests, and a Physical Machine Monitor, in a few lines. See README.md. */
+import type { VmOptions } from './vmm/options.js';
+import type { VirtualMachine, VmExtras } from './vmm/vm-types.js';
 
 export type { FileTree } from './p9/file-tree.js';
 export { type RemoteTree, type RemoteTreeServer, remoteTree } from './p9/remote-tree.js';
@@ -24,3 +26,15 @@ export type {
 export type { Pmm, PmmDeviceCounters, PmmDeviceEvent, PmmExit } from './pmm/pmm.js';
 export { ConfigError, LkvmError, StartError, SysError } from './util/errors.js';
 export type { Log } from './util/ports.js';
+export type { VmDeviceOptions, VmDiskOptions, VmOptions } from './vmm/options.js';
+export type { VirtualMachine, VmExit, VmExitReason, VmExtras } from './vmm/vm-types.js';
+
+/**
+ * Starts a KVM guest; see `createVm` in vmm/create-vm.ts. The KVM side is loaded at the first call: programs that only
+ * want a PMM do not pay for it.
+ * Errors: ConfigError (the options), StartError (the machine).
+ */
+export async function createVm(options: VmOptions, extras: VmExtras = {}): Promise<VirtualMachine> {
+  const { createVm: create } = await import('./vmm/create-vm.js');
+  return await create(options, extras);
+}

@@ -75,12 +75,12 @@ function announce(config: VmConfig, terminals: ReadonlyMap<number, HostTerminal>
 }
 
 async function runToEnd(config: VmConfig, log: Log): Promise<number> {
-  const { createVm } = await import('../vmm/create-vm.js');
+  const { startVm } = await import('../vmm/create-vm.js');
   const { onTerminationSignal } = await import('../pmm/termination.js');
   // Before the start: a signal that comes while the devices open must end them in order, too.
   const stop = new AbortController();
   const forget = onTerminationSignal(() => stop.abort());
-  await using vm = await createVm(config, { log });
+  await using vm = await startVm(config, { log });
   stop.signal.addEventListener('abort', () => void vm.stop());
   if (stop.signal.aborted) await vm.stop();
   const exit = await vm.exited;

@@ -15,6 +15,7 @@ import type { VirtioDevice } from '../virtio/core/device.js';
 import { type HvlObserver, HvlTransport } from '../virtio/transport/hvl/hvl-transport.js';
 import { runThread, type ThreadContext } from '../workers/entry.js';
 import { IoClient } from '../workers/io/client.js';
+import '../workers/reactor/device-modules.js';
 import type { DeviceSpec } from '../workers/reactor/device-spec.js';
 import { DeviceMaker } from '../workers/reactor/make-device.js';
 import { pollPolicyOf } from '../workers/reactor/poll-of.js';

@@ -2,7 +2,7 @@
  * The library's door to KVM machines, and the composition root: everything with a lifetime is made here, in one order, and
  * given back in the reverse one by `Machine`.
  *
- *     await using vm = await createVm(buildVmConfig({ kernel: 'vmlinuz', initrd: 'initrd.gz' }));
+ *     await using vm = await createVm({ kernel: 'vmlinuz', initrd: 'initrd.gz', memoryBytes: 512 << 20 });
  *     console.log((await vm.exited).text);
  *
  * Thread: main.
@@ -23,10 +23,12 @@ import { shutdownGuard } from '../workers/guard.js';
 import { WorkerThread } from '../workers/host.js';
 import { IoService } from '../workers/io/service.js';
 import { VcpuThread } from '../workers/vcpu/thread.js';
+import { buildVmConfig } from './build-config.js';
 import type { VmConfig } from './config.js';
 import { Hardware } from './hardware.js';
 import { Machine } from './machine.js';
 import type { VmMainMessage, VmReactorData, VmReactorMessage } from './messages.js';
+import type { VmOptions } from './options.js';
 import { NO_END, ThreadParts } from './thread-parts.js';
 import type { VirtualMachine, VmExtras } from './vm-types.js';
 
@@ -35,10 +37,15 @@ const REACTOR_ENTRY = new URL('./reactor-entry.js', import.meta.url);
 const VCPU_ENTRY = new URL('./vcpu-entry.js', import.meta.url);
 
 /**
- * Makes the machine, opens its devices, loads the guest and starts it. Resolves when the guest runs.
- * Errors: ConfigError, StartError; nothing is left half started.
+ * Checks the options, makes the machine, opens its devices, loads the guest and starts it. Resolves when the guest runs.
+ * Errors: ConfigError (the options), StartError (the machine); nothing is left half started.
  */
-export async function createVm(config: VmConfig, extras: VmExtras = {}): Promise<VirtualMachine> {
+export async function createVm(options: VmOptions, extras: VmExtras = {}): Promise<VirtualMachine> {
+  return await startVm(buildVmConfig(options), extras);
+}
+
+/** As {@link createVm}, from a configuration that was checked already. */
+export async function startVm(config: VmConfig, extras: VmExtras = {}): Promise<VirtualMachine> {
   try {
     return await start(config, extras);
   } catch (error) {

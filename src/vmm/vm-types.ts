@@ -6,7 +6,6 @@ import type { Duplex } from 'node:stream';
 import type { RemoteTree } from '../p9/remote-tree.js';
 import type { LkvmError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
-import type { VmConfig } from './config.js';
 
 /** Why a machine ended. */
 export type VmExitReason =
@@ -58,6 +57,3 @@ export interface VirtualMachine extends AsyncDisposable {
   /** Presses the power button: an ACPI guest shuts down by itself. */
   powerButton(): void;
 }
-
-/** Makes and starts a machine. Errors: ConfigError, StartError; nothing is left half started. */
-export type CreateVm = (config: VmConfig, extras?: VmExtras) => Promise<VirtualMachine>;

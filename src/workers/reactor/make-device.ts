@@ -1,27 +1,21 @@
 /**
  * From a device's specification to the device with its back end. The one place that knows every kind of device and
- * every back end. Thread: reactor.
+ * every back end.
+ *
+ * Each kind is loaded when the first of it is made: a module costs the start half a millisecond, and a machine has two or
+ * three kinds of devices. A worker that waits for its machine loads them all beforehand (`device-modules.ts`).
+ *
+ * Thread: reactor.
  */
-import { openDisk } from '../../backends/block/open-disk.js';
-import { GatewayBackend } from '../../backends/gateway/gateway.js';
-import { HostTree } from '../../backends/hostfs/host-tree.js';
-import { GetrandomSource } from '../../backends/random/getrandom.js';
-import { TapBackend } from '../../backends/tap/tap.js';
-import { TerminalBackend } from '../../backends/terminal/terminal.js';
 import type { FileTree } from '../../p9/file-tree.js';
 import type { RemoteTreeProxy } from '../../p9/remote-tree.js';
 import { openFileLimit } from '../../sys/fs.js';
-import { openTap } from '../../sys/tap.js';
 import { windowSize } from '../../sys/tty.js';
 import type { Counters } from '../../util/counters.js';
 import { LkvmError, StartError } from '../../util/errors.js';
 import type { BlockingCalls, EventLoop, Log } from '../../util/ports.js';
 import type { VirtioDevice } from '../../virtio/core/device.js';
-import { BlkDevice } from '../../virtio/devices/blk/device.js';
-import { ConsoleDevice } from '../../virtio/devices/console/device.js';
-import { NetDevice } from '../../virtio/devices/net/device.js';
-import { P9Device } from '../../virtio/devices/p9/device.js';
-import { RngDevice } from '../../virtio/devices/rng/device.js';
+import type { NetBackend } from '../../virtio/devices/net/backend.js';
 import type { BlkSpec, ConsoleSpec, DeviceSpec, NetSpec, P9Spec, RngSpec, TreeSpec } from './device-spec.js';
 
 /** What devices need of the machine around them. */
@@ -62,15 +56,15 @@ export class DeviceMaker {
   async make(spec: DeviceSpec, counters: Counters): Promise<VirtioDevice> {
     switch (spec.name) {
       case 'rng':
-        return this.#rng(spec, counters);
+        return await this.#rng(spec, counters);
       case 'console':
-        return this.#console(spec, counters);
+        return await this.#console(spec, counters);
       case 'net':
-        return this.#net(spec, counters);
+        return await this.#net(spec, counters);
       case 'p9':
         return await this.#p9(spec, counters);
       case 'blk':
-        return this.#blk(spec, counters);
+        return await this.#blk(spec, counters);
     }
   }
 
@@ -79,11 +73,15 @@ export class DeviceMaker {
     this.#proxies.get(id)?.onMessage(message);
   }
 
-  #rng({ queueSizes, features }: RngSpec, counters: Counters): VirtioDevice {
+  async #rng({ queueSizes, features }: RngSpec, counters: Counters): Promise<VirtioDevice> {
+    const { GetrandomSource } = await import('../../backends/random/getrandom.js');
+    const { RngDevice } = await import('../../virtio/devices/rng/device.js');
     return new RngDevice({ source: new GetrandomSource(this.#around.loop), counters, queueSizes, features });
   }
 
-  #console(spec: ConsoleSpec, counters: Counters): VirtioDevice {
+  async #console(spec: ConsoleSpec, counters: Counters): Promise<VirtioDevice> {
+    const { TerminalBackend } = await import('../../backends/terminal/terminal.js');
+    const { ConsoleDevice } = await import('../../virtio/devices/console/device.js');
     const { inputFd, outputFd, queueSizes, features } = spec;
     const { loop, onEscape } = this.#around;
     const backend = new TerminalBackend(loop, { inputFd, outputFd, escape: spec.escape, onEscape });
@@ -93,29 +91,26 @@ export class DeviceMaker {
     return new ConsoleDevice({ backend, counters, queueSizes, features, cols: columns, rows });
   }
 
-  #net({ backend, mac, queueSizes, features }: NetSpec, counters: Counters): VirtioDevice {
-    if (backend.kind === 'user') {
-      const { hostIp, guestIp } = backend;
-      return new NetDevice({
-        backend: new GatewayBackend({ hostIp, guestIp }),
-        counters,
-        queueSizes,
-        mac,
-        features,
-      });
-    }
-    const tap = openTap(backend);
-    this.taps.push(tap.name);
-    return new NetDevice({
-      backend: new TapBackend(this.#around.loop, tap),
-      counters,
-      queueSizes,
-      mac,
-      features,
-    });
+  async #net({ backend, mac, queueSizes, features }: NetSpec, counters: Counters): Promise<VirtioDevice> {
+    const { NetDevice } = await import('../../virtio/devices/net/device.js');
+    return new NetDevice({ backend: await this.#netBackend(backend), counters, queueSizes, mac, features });
   }
 
-  #blk(spec: BlkSpec, counters: Counters): VirtioDevice {
+  async #netBackend(spec: NetSpec['backend']): Promise<NetBackend> {
+    if (spec.kind === 'user') {
+      const { GatewayBackend } = await import('../../backends/gateway/gateway.js');
+      return new GatewayBackend(spec);
+    }
+    const { TapBackend } = await import('../../backends/tap/tap.js');
+    const { openTap } = await import('../../sys/tap.js');
+    const tap = openTap(spec);
+    this.taps.push(tap.name);
+    return new TapBackend(this.#around.loop, tap);
+  }
+
+  async #blk(spec: BlkSpec, counters: Counters): Promise<VirtioDevice> {
+    const { openDisk } = await import('../../backends/block/open-disk.js');
+    const { BlkDevice } = await import('../../virtio/devices/blk/device.js');
     const { path, readOnly, direct, queueSizes, features } = spec;
     const requests = queueSizes[0] ?? 1;
     const backend = openDisk({ path, readOnly, direct, requests }, this.#around);
@@ -123,6 +118,7 @@ export class DeviceMaker {
   }
 
   async #p9({ tree, tag, queueSizes, features }: P9Spec, counters: Counters): Promise<VirtioDevice> {
+    const { P9Device } = await import('../../virtio/devices/p9/device.js');
     const served = await this.#tree(tree);
     return new P9Device({ tree: served, tag, counters, queueSizes, features });
   }
@@ -130,14 +126,11 @@ export class DeviceMaker {
   async #tree(spec: TreeSpec): Promise<FileTree> {
     const { blocking, log, postToTree } = this.#around;
     switch (spec.kind) {
-      case 'directory':
-        return new HostTree({
-          path: spec.path,
-          readOnly: spec.readOnly,
-          blocking,
-          maxNodes: nodesPerShare(this.#around.directories),
-        });
-      // Rarely used, so loaded only then: every module costs the start most of a millisecond.
+      case 'directory': {
+        const { HostTree } = await import('../../backends/hostfs/host-tree.js');
+        const { path, readOnly } = spec;
+        return new HostTree({ path, readOnly, blocking, maxNodes: nodesPerShare(this.#around.directories) });
+      }
       case 'module': {
         const { treeFromExport } = await import('../../p9/js-tree.js');
         return treeFromExport(await callExport(spec), `${spec.module}#${spec.export}`, log);
