@@ -140,6 +140,7 @@ export class VirtQueue {
   /** Elements published since the last interrupt decision. Not modulo 2^16: a long drain may publish more than that. */
   #unsignalled = 0;
   #usedFlags = 0;
+  #polled = false;
   /** `avail.idx` when `pop` or `enableKicks` last looked. */
   #lookedIdx = 0;
 
@@ -276,12 +277,26 @@ export class VirtQueue {
   }
 
   /**
+   * The transport looks at the ring by itself and wants no kicks, until told otherwise: {@link enableKicks} then only
+   * looks. Switched off, it does not ask for kicks yet: call {@link enableKicks}.
+   */
+  setPolled(polled: boolean): void {
+    this.#polled = polled;
+    if (!polled) return;
+    // A position the driver has passed: it comes there again after 65,535 chains, and one kick too many does no harm.
+    if (this.#eventIdx) Atomics.store(this.#used16, this.#availEventAt, (this.#nextAvail - 1) & 0xffff);
+    else this.disableKicks();
+  }
+
+  /**
    * Asks for kicks again, then looks once more. Call it when `pop` said CHAIN_EMPTY.
    * @returns true if something became available meanwhile: drain again soon, its kick may never come. Chains that the
    *   device knows of and left in the ring do not count.
    */
   enableKicks(): boolean {
-    if (this.#eventIdx) {
+    if (this.#polled) {
+      // The look is enough.
+    } else if (this.#eventIdx) {
       Atomics.store(this.#used16, this.#availEventAt, this.#nextAvail);
     } else if (this.#usedFlags !== 0) {
       this.#usedFlags = 0;

@@ -163,10 +163,8 @@ export class TrappedDevice implements Notifier {
     for (let q = 0; q < this.#queueCount; q++) {
       const queue = at(this.#queues, q);
       if (queue === undefined) continue;
-      if (!wanted) {
-        queue.disableKicks();
-        continue;
-      }
+      queue.setPolled(!wanted);
+      if (!wanted) continue;
       queue.enableKicks();
       // Loaded after the request for kicks can be seen: what comes later is kicked for.
       if (queue.loadAvailIdx() !== i32At(this.#seenAvail, q) || u8At(this.#more, q) !== 0) work = true;
@@ -220,7 +218,6 @@ export class TrappedDevice implements Notifier {
     const more = this.#device.processQueue(q);
     if (this.#queues[q] !== queue) return; // broken
     if (more) this.#more[q] = 1;
-    if (this.#quiet) queue.disableKicks();
   }
 
   #start(): void {
@@ -249,7 +246,10 @@ export class TrappedDevice implements Notifier {
   /** @returns undefined if the driver has not enabled it; a text if its registers are wrong */
   #makeQueue(q: number): VirtQueue | string | undefined {
     const config = this.#registers.queue(q);
-    return config === undefined ? undefined : activateQueue(config, this.#memory, this.#rings);
+    if (config === undefined) return undefined;
+    const queue = activateQueue(config, this.#memory, this.#rings);
+    if (typeof queue !== 'string' && this.#quiet) queue.setPolled(true);
+    return queue;
   }
 
   /** Has {@link poll} process the queue: buffers may have been added before there was anybody to be kicked. */

@@ -77,7 +77,10 @@ export interface RegisterPorts {
   /** The device's number in the machine, for {@link DeviceCalls}. */
   readonly device: number;
   readonly calls: DeviceCalls;
-  /** After a reset by the driver: the skin forgets its own registers (MSI-X vectors), lowers its line. No lock is held. */
+  /**
+   * The driver resets the device, which is quiet by now; Status does not read 0 yet. The skin forgets its own registers
+   * (MSI-X vectors) and lowers its line. It must not wait for the reactor.
+   */
   readonly onReset?: () => void;
 }
 
@@ -172,7 +175,6 @@ export class DeviceRegisters {
     if ((value & 0xff) === 0) this.#reset();
     else if (this.#advance(value & 0xff)) this.#calls.call(this.#device, CALL_DRIVER_OK);
     this.#transition.unlock();
-    if ((value & 0xff) === 0) this.#onReset?.();
   }
 
   // Queues: of the one that is selected. Without such a queue reads are 0 and writes are ignored.
@@ -358,7 +360,11 @@ export class DeviceRegisters {
     Atomics.store(words, REG_DEVICE_FEATURE_SELECT, 0);
     Atomics.store(words, REG_DRIVER_FEATURE_SELECT, 0);
     Atomics.store(words, REG_QUEUE_SELECT, 0);
+    this.#lock.unlock();
     this.interrupts.take();
+    this.#onReset?.();
+    this.#lock.lock();
+    // Last: another vCPU may wait for it, and set the device up at once.
     Atomics.store(words, REG_STATUS, 0);
     this.#lock.unlock();
   }

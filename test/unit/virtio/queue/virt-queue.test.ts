@@ -305,3 +305,29 @@ test('pop, push: a queue of one entry → works', () => {
     assert.deepEqual(pair.driver.takeUsed(), { head, written: i });
   }
 });
+
+for (const eventIdx of [false, true]) {
+  test(`setPolled: on, ${eventIdx ? 'event index' : 'flag'} → enableKicks only looks; off and enableKicks → kicks wanted`, () => {
+    const { driver, memory, queue, chain } = queuePair({ eventIdx });
+    const addr = memory.alloc(16);
+    const add = (): boolean => {
+      driver.addChain([{ addr, len: 16 }]);
+      return driver.publish();
+    };
+    const drain = (): void => {
+      while (queue.pop(chain) === CHAIN_OK) queue.push(chain.head, 0);
+      queue.publish();
+      driver.takeAllUsed();
+    };
+    queue.setPolled(true);
+    for (let i = 0; i < 20; i++) {
+      assert.equal(add(), false);
+      assert.equal(queue.enableKicks(), true, 'something has come');
+      drain();
+      assert.equal(queue.enableKicks(), false);
+    }
+    queue.setPolled(false);
+    queue.enableKicks();
+    assert.equal(add(), true);
+  });
+}

@@ -1,11 +1,14 @@
 // Conformance: virtio 1.2 section 4.2.2, the registers of virtio-mmio version 2.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { COUNTER_COUNT } from '#lkvm/util/counters.js';
 import { featureSet } from '#lkvm/virtio/core/features.js';
 import { ConsoleDevice } from '#lkvm/virtio/devices/console/device.js';
 import { MMIO_REGISTERS } from '#lkvm/virtio/transport/mmio/register-table.js';
 import { MemoryConsole } from '../../../../support/fake-backends.js';
+import { projectRoot } from '../../../../support/project.js';
 import * as reg from '../../../../support/trapped-rig.js';
 
 function makeDriver(): reg.TrappedDriver {
@@ -147,4 +150,12 @@ test('QueueNotify: a write that leaves the guest → ignored; kicks are eventfds
   driver.send(1, 'text');
   driver.write(reg.QUEUE_NOTIFY, 1);
   assert.equal(driver.queue(1).usedIdx, 0);
+});
+
+test('MMIO_REGISTERS: every register → in docs/kvm-transports.md with its offset and access', () => {
+  const page = readFileSync(join(projectRoot, 'docs/kvm-transports.md'), 'utf8');
+  const missing = MMIO_REGISTERS.map(
+    ({ offset, name, access }) => `| 0x${offset.toString(16).padStart(3, '0')} | ${name} | ${access} |`,
+  ).filter((row) => !page.includes(row));
+  assert.deepEqual(missing, []);
 });

@@ -40,7 +40,7 @@ function rig() {
   published.publish(device as never, offeredFeatures(featureSet(3), true));
   const calls: number[] = [];
   let resets = 0;
-  const registers = new DeviceRegisters(shared, {
+  const registers: DeviceRegisters = new DeviceRegisters(shared, {
     device: 7,
     calls: {
       call: (number, what) => {
@@ -49,7 +49,9 @@ function rig() {
         return 0;
       },
     },
-    onReset: () => resets++,
+    onReset: () => {
+      if (registers.status() !== 0) resets++;
+    },
   });
   return {
     published,

@@ -424,6 +424,27 @@ test('polling: disarm → kicks are not wanted, moves of avail.idx are seen; arm
   assert.deepEqual([driver.queue(0).usedFlags, transport.running], [0, false]);
 });
 
+test('polling: no kick is wanted through many drains, by flag or by event index, nor by a device that starts meanwhile', () => {
+  for (const low of [0, reg.EVENT_IDX]) {
+    const rig = new reg.TrappedRig([rng()]);
+    const driver = rig.driver(0);
+    rig.transport.disarm();
+    driver.start({ low });
+    const addr = rig.memory.alloc(8);
+    let wanted = 0;
+    for (let i = 0; i < 100; i++) {
+      driver.queue(0).addChain([{ addr, len: 8, writable: true }]);
+      if (driver.queue(0).publish()) wanted++;
+      rig.turn();
+      assert.equal(driver.queue(0).takeAllUsed().length, 1);
+    }
+    assert.equal(wanted, 0);
+    assert.equal(rig.transport.arm(), false);
+    driver.queue(0).addChain([{ addr, len: 8, writable: true }]);
+    assert.equal(driver.queue(0).publish(), true);
+  }
+});
+
 test('budget: more work than one call does → the rest in later rounds, without a kick', () => {
   const rig = new reg.TrappedRig([rng(256)]);
   const driver = rig.driver(0);
