@@ -59,18 +59,18 @@ export class OutputRing {
   }
 
   /** Bytes in the ring. */
-  get used(): number {
+  used(): number {
     return (Atomics.load(this.#words, GIVEN) - Atomics.load(this.#words, TAKEN)) | 0;
   }
 
   /** Bytes that can be pushed. */
-  get room(): number {
-    return this.#size - this.used;
+  room(): number {
+    return this.#size - this.used();
   }
 
   /** True if at least half of the ring is in use. */
-  get halfFull(): boolean {
-    return this.used >= this.#half;
+  halfFull(): boolean {
+    return this.used() >= this.#half;
   }
 
   /** Producer, with the lock of its device held. @returns PUSHED, PUSHED_RING or PUSH_FULL */
@@ -123,7 +123,7 @@ export class OutputRing {
   sleep(): boolean {
     const words = this.#words;
     Atomics.store(words, AWAKE, 0);
-    if (this.used === 0) return true;
+    if (this.used() === 0) return true;
     Atomics.store(words, AWAKE, 1);
     return false;
   }

@@ -36,27 +36,27 @@ export class SerialInput {
   }
 
   /** Entries the host's ring has room for. */
-  get room(): number {
-    return RX_ENTRIES - this.#hostCount;
+  room(): number {
+    return RX_ENTRIES - this.#hostCount();
   }
 
   /** Bytes the guest sees waiting, 0 ... 16. */
-  get visible(): number {
-    if (this.#inLoop) return this.#loopCount;
-    return Math.min(this.#hostCount, this.#depth);
+  visible(): number {
+    if (this.#inLoop()) return this.#loopCount();
+    return Math.min(this.#hostCount(), this.#depth());
   }
 
   /** Error bits of the next byte. */
-  get errors(): number {
-    if (this.visible === 0) return 0;
-    return (this.#inLoop ? this.#loopEntry(0) : this.#hostEntry(0)) >>> 8;
+  errors(): number {
+    if (this.visible() === 0) return 0;
+    return (this.#inLoop() ? this.#loopEntry(0) : this.#hostEntry(0)) >>> 8;
   }
 
   /** True if any byte the guest could see has error bits. */
-  get anyErrors(): boolean {
-    const loop = this.#inLoop;
+  anyErrors(): boolean {
+    const loop = this.#inLoop();
     if (!loop && i32At(this.#words, SERIAL_RX_ERRORS) === 0) return false;
-    const count = this.visible;
+    const count = this.visible();
     for (let i = 0; i < count; i++) {
       if ((loop ? this.#loopEntry(i) : this.#hostEntry(i)) > 0xff) return true;
     }
@@ -65,8 +65,8 @@ export class SerialInput {
 
   /** The next byte keeps its value and loses its error bits: the guest has seen them. */
   clearErrors(): void {
-    if (this.errors === 0) return;
-    if (this.#inLoop) {
+    if (this.errors() === 0) return;
+    if (this.#inLoop()) {
       this.#loop[this.#loopPlace(0)] = this.#loopEntry(0) & 0xff;
     } else {
       this.#ring[this.#hostPlace(0)] = this.#hostEntry(0) & 0xff;
@@ -76,9 +76,9 @@ export class SerialInput {
 
   /** Takes the next byte. @returns 0 if there is none */
   pop(): number {
-    if (this.visible === 0) return 0;
+    if (this.visible() === 0) return 0;
     this.clearErrors();
-    if (this.#inLoop) {
+    if (this.#inLoop()) {
       const byte = this.#loopEntry(0);
       this.#add(SERIAL_LOOP_TAKEN, 1);
       return byte;
@@ -90,7 +90,7 @@ export class SerialInput {
 
   /** The guest clears its FIFO: what is in it, and not what still waits outside, is lost. */
   clear(): void {
-    for (let left = this.visible; left > 0; left--) this.pop();
+    for (let left = this.visible(); left > 0; left--) this.pop();
   }
 
   /** The loopback mode has ended. */
@@ -98,7 +98,7 @@ export class SerialInput {
     this.#words[SERIAL_LOOP_TAKEN] = i32At(this.#words, SERIAL_LOOP_GIVEN);
   }
 
-  /** From the host. @param entry byte, error bits above it; the caller has checked {@link room} */
+  /** From the host. @param entry byte, error bits above it; the caller has checked {@link SerialInput.room} */
   pushHost(entry: number): void {
     const given = i32At(this.#words, SERIAL_RX_GIVEN);
     this.#ring[given & (RX_ENTRIES - 1)] = entry;
@@ -109,8 +109,8 @@ export class SerialInput {
   /** From the port itself, in loopback. A byte too many overruns. */
   pushLoop(entry: number): void {
     const words = this.#words;
-    const count = this.#loopCount;
-    if (count < this.#depth) {
+    const count = this.#loopCount();
+    if (count < this.#depth()) {
       this.#loop[this.#loopPlace(count)] = entry;
       this.#add(SERIAL_LOOP_GIVEN, 1);
       return;
@@ -120,19 +120,19 @@ export class SerialInput {
     if (count === 1) this.#loop[this.#loopPlace(0)] = entry;
   }
 
-  get #inLoop(): boolean {
+  #inLoop(): boolean {
     return (i32At(this.#words, SERIAL_MCR) & UART_MCR_LOOP) !== 0;
   }
 
-  get #depth(): number {
+  #depth(): number {
     return (i32At(this.#words, SERIAL_FCR) & UART_FCR_ENABLE_FIFO) !== 0 ? FIFO_BYTES : 1;
   }
 
-  get #hostCount(): number {
+  #hostCount(): number {
     return (i32At(this.#words, SERIAL_RX_GIVEN) - i32At(this.#words, SERIAL_RX_TAKEN)) | 0;
   }
 
-  get #loopCount(): number {
+  #loopCount(): number {
     return (i32At(this.#words, SERIAL_LOOP_GIVEN) - i32At(this.#words, SERIAL_LOOP_TAKEN)) | 0;
   }
 

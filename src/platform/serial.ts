@@ -94,7 +94,7 @@ export class Serial8250 implements BusDevice, ByteRegisters {
    */
   inputRoom(): number {
     this.#lock.lock();
-    const room = i32At(this.#words, w.SERIAL_HELD) !== 0 ? 0 : this.#input.room;
+    const room = i32At(this.#words, w.SERIAL_HELD) !== 0 ? 0 : this.#input.room();
     this.#words[w.SERIAL_WANTED] = room === 0 ? 1 : 0;
     this.#lock.unlock();
     return room;
@@ -103,7 +103,7 @@ export class Serial8250 implements BusDevice, ByteRegisters {
   /** Input from the host. Thread: reactor. @returns bytes taken: fewer than given when the ring is full */
   receive(from: Uint8Array, bytes: number): number {
     this.#lock.lock();
-    const n = Math.min(bytes, this.#input.room);
+    const n = Math.min(bytes, this.#input.room());
     for (let i = 0; i < n; i++) this.#input.pushHost(u8At(from, i));
     this.#update();
     this.#lock.unlock();
@@ -117,7 +117,7 @@ export class Serial8250 implements BusDevice, ByteRegisters {
    */
   receiveBreak(byte: number): boolean {
     this.#lock.lock();
-    const fits = this.#input.room >= 2;
+    const fits = this.#input.room() >= 2;
     if (fits) {
       this.#input.pushHost(BREAK);
       if (byte >= 0) this.#input.pushHost(byte & 0xff);
@@ -130,7 +130,7 @@ export class Serial8250 implements BusDevice, ByteRegisters {
   /** The reactor has taken output out of the ring. Thread: reactor. */
   outputTaken(): void {
     this.#lock.lock();
-    if (i32At(this.#words, w.SERIAL_BLOCKED) !== 0 && this.output.room >= 2 * RESERVE) {
+    if (i32At(this.#words, w.SERIAL_BLOCKED) !== 0 && this.output.room() >= 2 * RESERVE) {
       this.#words[w.SERIAL_BLOCKED] = 0;
       this.#words[w.SERIAL_THRI] = 1;
       this.#update();
@@ -199,18 +199,18 @@ export class Serial8250 implements BusDevice, ByteRegisters {
     return (i32At(this.#words, register) & bits) !== 0;
   }
 
-  get #loop(): boolean {
+  #loop(): boolean {
     return this.#has(w.SERIAL_MCR, u.UART_MCR_LOOP);
   }
 
-  get #transmitterEmpty(): boolean {
-    return this.#loop || i32At(this.#words, w.SERIAL_BLOCKED) === 0;
+  #transmitterEmpty(): boolean {
+    return this.#loop() || i32At(this.#words, w.SERIAL_BLOCKED) === 0;
   }
 
   /** @returns false if there is no room */
   #transmit(byte: number): boolean {
     const words = this.#words;
-    if (this.#loop) {
+    if (this.#loop()) {
       this.#input.pushLoop(byte);
       words[w.SERIAL_THRI] = 1;
       this.#update();
@@ -219,7 +219,7 @@ export class Serial8250 implements BusDevice, ByteRegisters {
     const pushed = this.output.push(byte);
     if (pushed === PUSH_FULL) return false;
     if (pushed === PUSHED_RING) this.#ring = true;
-    const blocked = this.output.room < RESERVE;
+    const blocked = this.output.room() < RESERVE;
     words[w.SERIAL_BLOCKED] = blocked ? 1 : 0;
     words[w.SERIAL_THRI] = blocked ? 0 : 1;
     this.#update();
@@ -239,7 +239,7 @@ export class Serial8250 implements BusDevice, ByteRegisters {
 
   #receiveBuffer(): number {
     const byte = this.#input.pop();
-    if (w.RX_ENTRIES - this.#input.room <= RX_LOW) this.#askForInput();
+    if (w.RX_ENTRIES - this.#input.room() <= RX_LOW) this.#askForInput();
     this.#update();
     return byte;
   }
@@ -253,16 +253,17 @@ export class Serial8250 implements BusDevice, ByteRegisters {
 
   #lineStatus(): number {
     const words = this.#words;
-    let status = this.#input.errors;
-    if (this.#input.visible > 0) status |= u.UART_LSR_DR;
+    let status = this.#input.errors();
+    if (this.#input.visible() > 0) status |= u.UART_LSR_DR;
     if (i32At(words, w.SERIAL_OVERRUN) !== 0) status |= u.UART_LSR_OE;
-    if (this.#transmitterEmpty) status |= u.UART_LSR_THRE | u.UART_LSR_TEMT;
+    if (this.#transmitterEmpty()) status |= u.UART_LSR_THRE | u.UART_LSR_TEMT;
     return status;
   }
 
   #readLineStatus(): number {
     let status = this.#lineStatus();
-    if (this.#has(w.SERIAL_FCR, u.UART_FCR_ENABLE_FIFO) && this.#input.anyErrors) status |= u.UART_LSR_FIFOE;
+    if (this.#has(w.SERIAL_FCR, u.UART_FCR_ENABLE_FIFO) && this.#input.anyErrors())
+      status |= u.UART_LSR_FIFOE;
     if ((status & u.UART_LSR_BRK_ERROR_BITS) !== 0) {
       this.#words[w.SERIAL_OVERRUN] = 0;
       this.#input.clearErrors();
@@ -288,7 +289,7 @@ export class Serial8250 implements BusDevice, ByteRegisters {
     if ((enabled & u.UART_IER_RLSI) !== 0 && (this.#lineStatus() & u.UART_LSR_BRK_ERROR_BITS) !== 0) {
       return u.UART_IIR_RLSI;
     }
-    const waiting = this.#input.visible;
+    const waiting = this.#input.visible();
     if ((enabled & u.UART_IER_RDI) !== 0 && waiting > 0) {
       return waiting >= receiveTrigger(i32At(words, w.SERIAL_FCR)) ? u.UART_IIR_RDI : u.UART_IIR_RX_TIMEOUT;
     }
@@ -309,7 +310,7 @@ export class Serial8250 implements BusDevice, ByteRegisters {
     const enabled = value & ~i32At(words, w.SERIAL_IER);
     words[w.SERIAL_IER] = value;
     // Enabling it while the transmitter is empty raises it, although it was read from IIR before.
-    if ((enabled & u.UART_IER_THRI) !== 0) words[w.SERIAL_THRI] = this.#transmitterEmpty ? 1 : 0;
+    if ((enabled & u.UART_IER_THRI) !== 0) words[w.SERIAL_THRI] = this.#transmitterEmpty() ? 1 : 0;
     if ((value & u.UART_IER_RDI) === 0) this.#unhold();
     this.#update();
   }
@@ -323,7 +324,7 @@ export class Serial8250 implements BusDevice, ByteRegisters {
       this.#askForInput();
     }
     // What was sent is in the ring and counts as gone: there is nothing to clear, but the interrupt comes.
-    if (enable && (value & u.UART_FCR_CLEAR_XMIT) !== 0 && this.#transmitterEmpty) words[w.SERIAL_THRI] = 1;
+    if (enable && (value & u.UART_FCR_CLEAR_XMIT) !== 0 && this.#transmitterEmpty()) words[w.SERIAL_THRI] = 1;
     words[w.SERIAL_FCR] = enable ? value & (u.UART_FCR_TRIGGER_MASK | u.UART_FCR_ENABLE_FIFO) : 0;
     this.#update();
   }
@@ -332,7 +333,7 @@ export class Serial8250 implements BusDevice, ByteRegisters {
     const begun = value & ~i32At(this.#words, w.SERIAL_LCR);
     this.#words[w.SERIAL_LCR] = value;
     // Outside of loopback a BREAK has no meaning for files and terminals.
-    if ((begun & u.UART_LCR_SBC) === 0 || !this.#loop) return;
+    if ((begun & u.UART_LCR_SBC) === 0 || !this.#loop()) return;
     this.#input.pushLoop(BREAK);
     this.#update();
   }

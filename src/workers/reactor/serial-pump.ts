@@ -80,15 +80,15 @@ export class SerialPump implements ConsoleListener, TimerHandler {
 
   /** Bytes of output that the host has not taken yet. */
   get pending(): number {
-    return this.#out.bytes - this.#written + this.#source.output.used;
+    return this.#out.bytes - this.#written + this.#source.output.used();
   }
 
   /** The doorbell was rung, for this port or another one. */
   kicked(): void {
     if (this.#full) this.inputReady();
     const { output } = this.#source;
-    if (this.#closed || this.#blocked || output.used === 0) return;
-    if (output.halfFull) this.#drain();
+    if (this.#closed || this.#blocked || output.used() === 0) return;
+    if (output.halfFull()) this.#drain();
     else this.#look();
   }
 

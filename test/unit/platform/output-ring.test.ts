@@ -21,7 +21,7 @@ test('OutputRing.push: first byte, half full → ring; full → not taken', () =
   const rings = results.map((result, i) => (result === PUSHED_RING ? i : -1)).filter((i) => i >= 0);
   assert.deepEqual(rings, [0, SIZE / 2 - 1]);
   assert.equal(results[SIZE], PUSH_FULL);
-  assert.deepEqual([r.used, r.room, r.halfFull], [SIZE, 0, true]);
+  assert.deepEqual([r.used(), r.room(), r.halfFull()], [SIZE, 0, true]);
 });
 
 test('OutputRing.sleep: bytes are there → refused, no doorbell for the next one; none → the next one rings', () => {
@@ -71,7 +71,7 @@ test('OutputRing: any pushes and takes, counters about to wrap → what comes ou
           const n = r.take(to, 3, one.take);
           assert.deepEqual([...to.subarray(3, 3 + n)], expected.splice(0, one.take));
         }
-        assert.equal(r.used, expected.length);
+        assert.equal(r.used(), expected.length);
       }
     }),
   );

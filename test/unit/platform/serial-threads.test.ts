@@ -30,7 +30,7 @@ for (const blind of [false, true]) {
     await Promise.all(threads.results);
     assert.deepEqual(counts, [0, SEND, SEND]);
     assert.equal(port.lost, 0);
-    assert.equal(port.output.used, 0);
+    assert.equal(port.output.used(), 0);
     assert.equal(threads.noChanges, 0);
   });
 }
