@@ -55,6 +55,12 @@ test('AcpiPm.pressPowerButton: not enabled → says so; no SCI until the guest e
   assert.ok(rig.level(SCI_GSI));
 });
 
+test('AcpiPm: enable register written with all ones → only the bits of events that exist read back', () => {
+  const rig = new PlatformRig();
+  rig.pio.write(ENABLE, 2, 0xffff);
+  assert.equal(rig.pio.read(ENABLE, 2), 0x0721);
+});
+
 test('AcpiPm: timer → 3.579545 MHz from the monotonic clock, 32 bits, wraps', () => {
   const rig = new PlatformRig();
   for (const seconds of [1, 2, 1199, 1200, 5000.5]) {

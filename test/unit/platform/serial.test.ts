@@ -246,6 +246,15 @@ test('Serial8250: BREAK and a letter → BI with a zero byte, once, the letter b
   assert.ok(!rig.irq);
 });
 
+test('Serial8250: only line status interrupts enabled → reading LSR takes the interrupt back', () => {
+  const rig = new SerialRig();
+  rig.set(u.UART_IER, u.UART_IER_RLSI);
+  rig.serial.receiveBreak(-1);
+  assert.ok(rig.irq);
+  rig.get(u.UART_LSR);
+  assert.ok(!rig.irq);
+});
+
 test('Serial8250: BREAK behind other input → BI only when it is its turn', () => {
   const rig = new SerialRig();
   rig.set(u.UART_FCR, FIFO);
@@ -295,6 +304,16 @@ test('Serial8250: loopback with input waiting → only what was sent is heard; t
   rig.type(' more');
   rig.set(u.UART_MCR, 0x0b);
   assert.equal(rig.readAll(), 'typed more');
+});
+
+test('Serial8250: loopback left with a byte unread → it is gone in the next loopback', () => {
+  const rig = new SerialRig();
+  rig.set(u.UART_MCR, u.UART_MCR_LOOP);
+  rig.set(u.UART_TX, 0x11);
+  rig.set(u.UART_MCR, 0x0b);
+  assert.equal(rig.get(u.UART_LSR), 0x60);
+  rig.set(u.UART_MCR, u.UART_MCR_LOOP);
+  assert.equal(rig.get(u.UART_LSR), 0x60);
 });
 
 test('Serial8250: loopback, a byte too many → overrun, once: the FIFO keeps the old ones, without FIFO the new one stays', () => {
