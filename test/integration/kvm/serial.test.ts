@@ -1,0 +1,123 @@
+// The serial console of `lkvm run`, from the host's pipes to a real vCPU and back. The guests are a few instructions in real mode.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MAIN } from '../../support/cli.js';
+import { skipWithoutKvm } from '../../support/kvm-rig.js';
+import { tempDir } from '../../support/temp.js';
+
+const skip = skipWithoutKvm();
+const LIMIT_MS = 120_000;
+const BYTES = 0x1_0000;
+/** End of transmission. */
+const EOT = 0x04;
+
+/** mov dx, port */
+function dx(port: number): number[] {
+  return [0xba, port & 0xff, port >>> 8];
+}
+
+/** Power off through ACPI's control register, then wait: mov ax, 0x3400; out dx, ax; hlt; jmp $ */
+const POWER_OFF = [...dx(0x604), 0xb8, 0x00, 0x34, 0xef, 0xf4, 0xeb, 0xfd];
+
+/** Sends back what it gets, until EOT comes; looks at LSR for input, never for output. */
+const ECHO = [
+  ...dx(0x3fd), // again: mov dx, LSR
+  0xec, // in al, dx
+  0xa8,
+  0x01, // test al, 1
+  0x74,
+  0xf8, // jz again
+  ...dx(0x3f8), // mov dx, RX
+  0xec, // in al, dx
+  0x3c,
+  EOT, // cmp al, EOT
+  0x74,
+  0x03, // je off
+  0xee, // out dx, al
+  0xeb,
+  0xed, // jmp again
+  ...POWER_OFF, // off:
+];
+
+/** Sends 64 KiB without ever looking at LSR, and powers off at once. */
+const PRINT = [
+  0x31,
+  0xdb, // xor bx, bx
+  ...dx(0x3f8), // mov dx, TX
+  0x88,
+  0xd8, // again: mov al, bl
+  0x24,
+  0x3f, // and al, 0x3f
+  0x04,
+  0x30, // add al, 0x30
+  0xee, // out dx, al
+  0x43, // inc bx
+  0x75,
+  0xf6, // jnz again
+  ...POWER_OFF,
+];
+
+/** Sends a few bytes to each debug port, and asks both for their sign. */
+const DEBUG = [
+  0xb0,
+  0x41, // mov al, 'A'
+  0xe6,
+  0xe9, // out 0xe9, al
+  0xe4,
+  0xe9, // in al, 0xe9
+  0xe6,
+  0xe9, // out 0xe9, al
+  ...POWER_OFF,
+];
+
+/** A machine with one vCPU, its console on pipes. Killed after the test. */
+function start(t: TestContext, program: readonly number[]) {
+  const image = join(tempDir(t), 'guest.bin');
+  writeFileSync(image, Uint8Array.from(program));
+  const child = spawn(process.execPath, [MAIN, 'run', '-k', image, '-c', '1', '-m', '64']);
+  const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+  t.after(() => {
+    clearTimeout(timer);
+    child.kill('SIGKILL');
+  });
+  return { child, ended: once(child, 'close') };
+}
+
+async function outputOf(child: ReturnType<typeof start>['child']): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of child.stdout) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+test('serial console: 64 KiB pasted at once into an echoing guest → the same 64 KiB come back, exit code 0', {
+  skip,
+}, async (t) => {
+  const { child, ended } = start(t, ECHO);
+  const text = Buffer.from(Array.from({ length: BYTES }, (_, i) => 0x20 + (i % 95)));
+  child.stdin.end(Buffer.concat([text, Buffer.of(EOT)]));
+  const back = await outputOf(child);
+  assert.deepEqual(await ended, [0, null]);
+  assert.ok(back.equals(text), `${back.length} bytes came back`);
+});
+
+test('serial console: guest sends without looking and powers off, reader is late → every byte is there, exit code 0', {
+  skip,
+}, async (t) => {
+  const { child, ended } = start(t, PRINT);
+  await sleep(500); // nobody reads: a pipe holds as much as the guest sends, and some of it is still to be written
+  const text = await outputOf(child);
+  assert.deepEqual(await ended, [0, null]);
+  assert.ok(text.equals(Buffer.from(Array.from({ length: BYTES }, (_, i) => 0x30 + (i & 0x3f)))));
+});
+
+test('debug port: bytes to 0xe9 → on the standard output', { skip }, async (t) => {
+  const { child, ended } = start(t, DEBUG);
+  const text = await outputOf(child);
+  assert.deepEqual(await ended, [0, null]);
+  assert.deepEqual([...text], [0x41, 0xe9]);
+});
