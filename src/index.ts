@@ -2,6 +2,8 @@
 import type { VmOptions } from './vmm/options.js';
 import type { VirtualMachine, VmExtras } from './vmm/vm-types.js';
 
+export type { JsNetwork, NetworkPort, RemoteNetwork } from './backends/js-network/network.js';
+export { remoteNetwork } from './backends/js-network/network.js';
 export type { FileTree } from './p9/file-tree.js';
 export { type RemoteTree, type RemoteTreeServer, remoteTree } from './p9/remote-tree.js';
 export type {

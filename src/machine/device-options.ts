@@ -44,6 +44,15 @@ export interface NetOptions extends CommonDeviceOptions {
   readonly tapif?: string | undefined;
   /** An inherited, configured tap. */
   readonly fd?: number | undefined;
+  /**
+   * Instead of `mode`: a `JsNetwork` loaded in the reactor, `(await import(module))[export](options)`. `module` is an
+   * absolute URL.
+   */
+  readonly module?:
+    | { readonly module: string; readonly export: string; readonly options?: unknown }
+    | undefined;
+  /** Instead of `mode`: a `JsNetwork` on the main thread; index into the networks given to `createPmm` or `createVm`. */
+  readonly remote?: number | undefined;
   /** Programs run as `script TAPNAME` at the start and the end. */
   readonly script?: string | undefined;
   readonly downscript?: string | undefined;

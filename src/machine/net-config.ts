@@ -15,7 +15,7 @@ const MAX_IFNAME = 15;
 
 /** Checked specifications of all cards, in the order given. Errors: ConfigError. */
 export function netSpecs(nets: readonly NetOptions[], settings: SettingsOf): NetSpec[] {
-  if (nets.filter((net) => (net.mode ?? 'user') === 'user').length > 1) {
+  if (nets.filter((net) => modeOf(net) === 'user').length > 1) {
     throw new ConfigError(
       'more than one --network mode=user: there is one built-in gateway; use mode=tap for the others',
     );
@@ -41,19 +41,35 @@ function checkDistinct(key: string, values: readonly (string | number | undefine
   );
 }
 
+/** What is behind a card. Errors: ConfigError if more than one thing is given. */
+function modeOf({ mode, module, remote }: NetOptions): 'user' | 'tap' | 'module' | 'remote' {
+  if ([mode, module, remote].filter((each) => each !== undefined).length > 1) {
+    throw new ConfigError('a network card has one of mode, module and remote');
+  }
+  if (module !== undefined) return 'module';
+  return remote !== undefined ? 'remote' : (mode ?? 'user');
+}
+
+function backendOf(net: NetOptions, hostIp: string, guestIp: string): NetSpec['backend'] {
+  const { module, remote } = net;
+  if (module !== undefined) return { kind: 'module', ...module, options: module.options };
+  if (remote !== undefined) return { kind: 'remote', id: remote };
+  return modeOf(net) === 'user' ? { kind: 'user', hostIp, guestIp } : tapBackend(net, hostIp);
+}
+
 function netSpec(net: NetOptions, index: number, settings: SettingsOf): NetSpec {
   const common = settings(net, 'net');
-  const mode = net.mode ?? 'user';
+  const mode = modeOf(net);
   const hostIp = ipv4('host_ip', net.hostIp ?? DEFAULT_HOST_IP);
   const guestIp = ipv4('guest_ip', net.guestIp ?? DEFAULT_GUEST_IP);
   if (hostIp === guestIp)
     throw new ConfigError(`--network host_ip and guest_ip are both ${hostIp}; they must differ`);
-  if (mode === 'user') checkUserMode(net, common.features);
+  if (mode !== 'tap') checkWithoutTap(net, mode, common.features);
   return {
     name: 'net',
     ...common,
     mac: net.mac === undefined ? defaultMac(index) : macBytes(net.mac),
-    backend: mode === 'user' ? { kind: 'user', hostIp, guestIp } : tapBackend(net, hostIp),
+    backend: backendOf(net, hostIp, guestIp),
     script: net.script,
     downscript: net.downscript,
   };
@@ -72,7 +88,7 @@ function tapBackend(net: NetOptions, hostIp: string): NetSpec['backend'] {
   return { kind: 'tap', tapif, fd, hostIp: ours ? hostIp : undefined };
 }
 
-function checkUserMode(net: NetOptions, features: Features | undefined): void {
+function checkWithoutTap(net: NetOptions, mode: string, features: Features | undefined): void {
   for (const [key, value] of Object.entries({
     tapif: net.tapif,
     fd: net.fd,
@@ -80,14 +96,14 @@ function checkUserMode(net: NetOptions, features: Features | undefined): void {
     downscript: net.downscript,
   })) {
     if (value !== undefined) {
-      throw new ConfigError(`--network ${key}=${value} is about a tap; it does not go with mode=user`);
+      throw new ConfigError(`--network ${key}=${value} is about a tap; it does not go with mode=${mode}`);
     }
   }
   if (features === undefined) return;
   const tapOnly = deviceFacts('net').features.find((each) => each.tapOnly && hasFeature(features, each.bit));
   if (tapOnly !== undefined) {
     throw new ConfigError(
-      `--features net: ${tapOnly.name} needs a tap; it does not go with --network mode=user`,
+      `--features net: ${tapOnly.name} needs a tap; it does not go with --network mode=${mode}`,
     );
   }
 }

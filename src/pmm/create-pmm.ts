@@ -9,10 +9,10 @@
  */
 import { randomInt } from 'node:crypto';
 import { ConsoleStream } from '../machine/console-stream.js';
+import { checkServices, RemoteServices, type Services } from '../machine/remote-services.js';
 import { runDownScripts, runUpScripts, tapScripts } from '../machine/tap-scripts.js';
-import type { RemoteTree, RemoteTreeServer } from '../p9/remote-tree.js';
 import { COUNTER_COUNT } from '../util/counters.js';
-import { ConfigError, fromWire, LkvmError, StartError, toWire } from '../util/errors.js';
+import { fromWire, LkvmError, StartError, toWire } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { hvlDeviceTree } from '../virtio/transport/hvl/device-tree.js';
 import { shutdownGuard } from '../workers/guard.js';
@@ -28,11 +28,9 @@ import { openPool } from './pool.js';
 import { WarmReactor } from './warm-reactor.js';
 
 /** What is not part of the configuration. */
-export interface PmmExtras {
+export interface PmmExtras extends Services {
   /** Where diagnostics go; default: nowhere. */
   readonly log?: Log | undefined;
-  /** Trees of this thread (see `remoteTree`), for shares with `remote: INDEX`. */
-  readonly trees?: readonly RemoteTree[] | undefined;
   /** A worker that was started beforehand, to be ready sooner; it is used for this PMM. */
   readonly reactor?: WarmReactor | undefined;
   /** Put the console's host end into `pmm.console` instead of its file descriptors. */
@@ -62,7 +60,7 @@ export async function startPmm(config: PmmConfig, extras: PmmExtras = {}): Promi
 
 async function start(config: PmmConfig, extras: PmmExtras): Promise<Pmm> {
   const log = extras.log ?? SILENT;
-  checkTrees(config, extras.trees?.length ?? 0);
+  checkServices(config.devices, extras);
   const layout = pmmLayout(config);
   const pool = openPool(config, log);
   const console = extras.consoleStream === true ? new ConsoleStream() : undefined;
@@ -91,15 +89,6 @@ async function start(config: PmmConfig, extras: PmmExtras): Promise<Pmm> {
   return pmm;
 }
 
-function checkTrees(config: PmmConfig, count: number): void {
-  for (const device of config.devices) {
-    if (device.name !== 'p9' || device.tree.kind !== 'remote' || device.tree.id < count) continue;
-    throw new ConfigError(
-      `9p share "${device.tag}": remote tree ${device.tree.id} is not given; there are ${count}`,
-    );
-  }
-}
-
 /** Runs the programs around taps; their counterparts run on every way out. */
 async function startScripts(pmm: Pmm, config: PmmConfig, log: Log): Promise<void> {
   const scripts = tapScripts(config.devices, pmm.taps);
@@ -123,7 +112,7 @@ function withConsole(config: PmmConfig, console: ConsoleStream): PmmConfig {
 
 /** Starts the worker and waits until the devices are published, or throws what went wrong. */
 async function startReactor(pmm: Pmm, data: PmmReactorData, extras: PmmExtras): Promise<void> {
-  const servers: RemoteTreeServer[] = [];
+  let services: RemoteServices | undefined;
   let ready: () => void = () => undefined;
   const started = new Promise<void>((resolve) => {
     ready = resolve;
@@ -131,15 +120,16 @@ async function startReactor(pmm: Pmm, data: PmmReactorData, extras: PmmExtras): 
   let thread: WorkerThread;
   try {
     const reactor = extras.reactor ?? new WarmReactor();
-    thread = reactor.begin(data, reactorOwner(pmm, servers, ready));
+    thread = reactor.begin(
+      data,
+      reactorOwner(pmm, () => services, ready),
+    );
   } catch (error) {
     await pmm.ended({ error: toWire(error) }); // no thread: closes what was opened for it
     throw error;
   }
-  for (const [id, tree] of (extras.trees ?? []).entries()) {
-    const post = (message: unknown) => thread.post({ type: 'tree', id, message } satisfies PmmMainMessage);
-    servers.push(tree.serve(post, (error) => extras.log?.warn(`9p tree ${id}: ${String(error)}`)));
-  }
+  const post = (message: PmmMainMessage): void => thread.post(message);
+  services = new RemoteServices(extras, post, extras.log ?? SILENT);
   pmm.attach(thread);
   await Promise.race([started, thread.ended]);
   const end = await Promise.race([thread.ended, undefined]);
@@ -150,18 +140,18 @@ async function startReactor(pmm: Pmm, data: PmmReactorData, extras: PmmExtras): 
     : fromWire(end.error);
 }
 
-function reactorOwner(pmm: Pmm, servers: readonly RemoteTreeServer[], ready: () => void): ThreadOwner {
+function reactorOwner(pmm: Pmm, services: () => RemoteServices | undefined, ready: () => void): ThreadOwner {
   return {
     onMessage: (body) => {
       const message = body as PmmReactorMessage; // posted by reactor-entry.ts only
       if (message.type === 'ready') {
         pmm.taps = message.taps;
         ready();
-      } else if (message.type === 'tree') servers[message.id]?.onMessage(message.message);
+      } else if (message.type === 'tree' || message.type === 'network') services()?.onMessage(message);
       else pmm.handle(message);
     },
     onEnd: (end) => {
-      for (const server of servers) server.close();
+      services()?.close();
       void pmm.ended(end);
     },
   };

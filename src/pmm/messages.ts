@@ -1,4 +1,5 @@
 /** What main and the PMM's reactor worker tell each other. Set-up and events only; never on a data path. */
+import type { ServiceMessage } from '../machine/remote-services.js';
 import type { HvlLayout } from '../virtio/transport/hvl/layout.js';
 import type { IoInit } from '../workers/io/ring.js';
 import type { PmmConfig } from './config.js';
@@ -35,8 +36,8 @@ export type PmmReactorMessage =
     }
   /** The person at the console asked to end. */
   | { readonly type: 'escape' }
-  /** For a tree on the main thread. */
-  | { readonly type: 'tree'; readonly id: number; readonly message: unknown };
+  /** For a tree or a network on the main thread. */
+  | ServiceMessage;
 
 /** Main to worker, read after a wake-up. */
-export type PmmMainMessage = { readonly type: 'tree'; readonly id: number; readonly message: unknown };
+export type PmmMainMessage = ServiceMessage;

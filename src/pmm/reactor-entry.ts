@@ -47,6 +47,7 @@ async function main(context: ThreadContext<undefined>, data: PmmReactorData): Pr
     log,
     blocking,
     postToTree: (id, message) => post({ type: 'tree', id, message }),
+    postToNetwork: (id, message) => post({ type: 'network', id, message }),
     onEscape: () => post({ type: 'escape' }),
     directories: data.config.devices.filter(isDirectory).length,
   });
@@ -109,8 +110,9 @@ function serve({ context, data, reactor, memory, devices, maker, log, post }: Ma
     reactor.onWake(() => {
       if (context.stopRequested()) reactor.stop();
       for (let message = context.receive(); message !== undefined; message = context.receive()) {
-        const { id, message: body } = message as PmmMainMessage; // posted by create-pmm.ts only
-        maker.onTreeMessage(id, body);
+        const { type, id, message: body } = message as PmmMainMessage; // posted by create-pmm.ts only
+        if (type === 'tree') maker.onTreeMessage(id, body);
+        else maker.onNetworkMessage(id, body);
       }
     });
     post({ type: 'ready', taps: maker.taps });

@@ -13,8 +13,8 @@ import { loadGuest } from '../arch/x86_64/load-guest.js';
 import { setUpVcpus } from '../arch/x86_64/vcpu-setup.js';
 import { ConsoleStream } from '../machine/console-stream.js';
 import { rawTerminal } from '../machine/raw-terminal.js';
+import { checkServices, RemoteServices } from '../machine/remote-services.js';
 import { runDownScripts, runUpScripts, tapScripts } from '../machine/tap-scripts.js';
-import type { RemoteTreeServer } from '../p9/remote-tree.js';
 import { attachPlatform } from '../platform/platform.js';
 import { COUNTER_COUNT } from '../util/counters.js';
 import { fromWire, LkvmError, StartError } from '../util/errors.js';
@@ -57,6 +57,10 @@ export async function startVm(config: VmConfig, extras: VmExtras = {}): Promise<
 
 async function start(given: VmConfig, extras: VmExtras): Promise<Machine> {
   const log = extras.log ?? SILENT;
+  checkServices(
+    given.devices.map(({ spec }) => spec),
+    extras,
+  );
   const hardware = new Hardware(given, log);
   const console = extras.consoleStream === true ? new ConsoleStream() : undefined;
   const config = console === undefined ? given : withConsole(given, console);
@@ -137,10 +141,11 @@ interface StartedReactor {
 function startReactor(
   machine: Machine,
   data: Omit<VmReactorData, 'counters'>,
-  { log = SILENT, trees = [] }: VmExtras,
+  extras: VmExtras,
 ): StartedReactor {
   const counters = new SharedArrayBuffer(Math.max(1, data.config.devices.length) * COUNTER_COUNT * 8);
-  const servers: RemoteTreeServer[] = [];
+  const log = extras.log ?? SILENT;
+  let services: RemoteServices | undefined;
   const { promise, resolve, reject } = withResolvers<readonly string[]>();
   const thread = new WorkerThread({
     name: 'lkvm reactor',
@@ -153,11 +158,11 @@ function startReactor(
         const message = body as VmReactorMessage; // posted by reactor-entry.ts only
         if (message.type === 'ready') resolve(message.taps);
         else if (message.type === 'log') log[message.level](message.text);
-        else if (message.type === 'tree') servers[message.id]?.onMessage(message.message);
+        else if (message.type !== 'escape') services?.onMessage(message);
         else machine.end({ reason: 'escape', exitCode: 0, text: 'ended from the console' });
       },
       onEnd: (end) => {
-        for (const server of servers) server.close();
+        services?.close();
         const { error } = end;
         reject(
           error === undefined ? new StartError('the machine was stopped while it started') : fromWire(error),
@@ -167,10 +172,7 @@ function startReactor(
     },
   });
   promise.catch(() => undefined); // who waits for it hears of it
-  for (const [id, tree] of trees.entries()) {
-    const post = (message: unknown) => thread.post({ type: 'tree', id, message } satisfies VmMainMessage);
-    servers.push(tree.serve(post, (error) => log.warn(`9p tree ${id}: ${String(error)}`)));
-  }
+  services = new RemoteServices(extras, (message: VmMainMessage) => thread.post(message), log);
   return { thread, ready: promise };
 }
 

@@ -1,4 +1,5 @@
 /** What main and the reactor worker of a KVM machine tell each other. Set-up and events only; never on a data path. */
+import type { ServiceMessage } from '../machine/remote-services.js';
 import type { IoInit } from '../workers/io/ring.js';
 import type { VmConfig } from './config.js';
 import type { MachineParts } from './machine-parts.js';
@@ -20,8 +21,8 @@ export type VmReactorMessage =
   | { readonly type: 'log'; readonly level: 'info' | 'warn'; readonly text: string }
   /** The person at the console asked to end. */
   | { readonly type: 'escape' }
-  /** For a tree on the main thread. */
-  | { readonly type: 'tree'; readonly id: number; readonly message: unknown };
+  /** For a tree or a network on the main thread. */
+  | ServiceMessage;
 
 /** Main to worker, read after a wake-up. */
-export type VmMainMessage = { readonly type: 'tree'; readonly id: number; readonly message: unknown };
+export type VmMainMessage = ServiceMessage;

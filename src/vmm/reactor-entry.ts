@@ -51,6 +51,7 @@ async function main(context: ThreadContext<VmReactorData>): Promise<void> {
     log,
     blocking,
     postToTree: (id, message) => post({ type: 'tree', id, message }),
+    postToNetwork: (id, message) => post({ type: 'network', id, message }),
     onEscape: () => post({ type: 'escape' }),
     directories: data.config.devices.filter(({ spec }) => isDirectory(spec)).length,
   });
@@ -100,8 +101,9 @@ function serve({ context, reactor, memory, devices, maker, log, post }: Served):
   try {
     reactor.onWake(() => {
       for (let message = context.receive(); message !== undefined; message = context.receive()) {
-        const { id, message: body } = message as VmMainMessage; // posted by create-vm.ts only
-        maker.onTreeMessage(id, body);
+        const { type, id, message: body } = message as VmMainMessage; // posted by create-vm.ts only
+        if (type === 'tree') maker.onTreeMessage(id, body);
+        else maker.onNetworkMessage(id, body);
       }
     });
     reactor.setPollable(transport, pollPolicyOf(config.poll, load));

@@ -3,7 +3,7 @@
  * written against these shapes only. Thread: main.
  */
 import type { Duplex } from 'node:stream';
-import type { RemoteTree } from '../p9/remote-tree.js';
+import type { Services } from '../machine/remote-services.js';
 import type { LkvmError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 
@@ -32,11 +32,9 @@ export interface VmExit {
 }
 
 /** What is not part of the configuration. */
-export interface VmExtras {
+export interface VmExtras extends Services {
   /** Where diagnostics go; default: nowhere. */
   readonly log?: Log | undefined;
-  /** Trees of this thread (see `remoteTree`), for shares with `remote: INDEX`. */
-  readonly trees?: readonly RemoteTree[] | undefined;
   /** Put the console's host end into {@link VirtualMachine.console} instead of its file descriptors. */
   readonly consoleStream?: boolean | undefined;
 }

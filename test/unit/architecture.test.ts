@@ -39,7 +39,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
   workers: ['reactor', 'sys', ...LOW],
   // What every kind of machine has: device options and their checks, host ends.
-  machine: ['workers/reactor', 'workers', ...DEVICE_SIDE],
+  machine: ['workers/reactor', 'workers', 'backends', 'p9', 'virtio/transport', ...DEVICE_SIDE],
   pmm: [
     'machine',
     'workers',
@@ -72,7 +72,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   aux: ['frontend', 'reactor', 'backends', 'fdt', 'memory', 'sys', ...LOW],
   control: ['sys', ...LOW],
   cli: ['vmm', 'pmm', 'machine', 'aux', 'control', 'fdt', ...LOW],
-  '': ['vmm', 'pmm', 'machine', 'p9', ...LOW],
+  '': ['vmm', 'pmm', 'machine', 'backends', 'p9', ...LOW],
 };
 
 /** Type-only imports that are allowed on top: back ends implement the interfaces devices declare. */

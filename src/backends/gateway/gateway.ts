@@ -3,11 +3,10 @@
  * small ring of frames until the driver has posted buffers; when that is full, further frames go unanswered.
  */
 import { ENOBUFS, EOPNOTSUPP } from '../../abi/errno.js';
-import { copyBytes } from '../../memory/copy.js';
 import type { IovArray } from '../../memory/iov-array.js';
 import { ConfigError } from '../../util/errors.js';
-import { at, i32At } from '../../util/typed.js';
 import type { NetBackend, NetListener } from '../../virtio/devices/net/backend.js';
+import { FrameQueue } from '../frame-queue.js';
 import { parseIp } from './bytes.js';
 import { FRAME_BYTES, Responder } from './responder.js';
 
@@ -31,15 +30,12 @@ export interface GatewayOptions {
 export class GatewayBackend implements NetBackend {
   readonly offloads = 0;
   readonly possibleOffloads = 0;
-  readonly overflow = new Uint8Array(FRAME_BYTES);
   /** A reply waits. */
   pending = false;
   readonly #responder: Responder;
   readonly #frame = new Uint8Array(FRAME_BYTES);
-  readonly #ring: Uint8Array[] = [];
-  readonly #lengths = new Int32Array(RING_FRAMES);
-  #first = 0;
-  #count = 0;
+  readonly #replies = new FrameQueue(RING_FRAMES, FRAME_BYTES);
+  readonly overflow = this.#replies.overflow;
   #headerBytes = 0;
 
   /** Errors: ConfigError for an address that is none. */
@@ -60,7 +56,6 @@ export class GatewayBackend implements NetBackend {
         .concat(options.dns ? [] : [serverIp]),
       leaseSeconds: options.leaseSeconds ?? 86_400,
     });
-    for (let i = 0; i < RING_FRAMES; i++) this.#ring.push(new Uint8Array(FRAME_BYTES));
   }
 
   setListener(_listener: NetListener): void {
@@ -79,31 +74,21 @@ export class GatewayBackend implements NetBackend {
   send(_header: Uint8Array, iov: IovArray): number {
     const bytes = iov.bytes - this.#headerBytes;
     if (bytes > FRAME_BYTES) return -EOPNOTSUPP;
-    if (this.#count === RING_FRAMES) return -ENOBUFS;
+    if (this.#replies.full) return -ENOBUFS;
     iov.gather(this.#frame, 0, this.#headerBytes, bytes);
-    const slot = (this.#first + this.#count) % RING_FRAMES;
-    const n = this.#responder.answer(this.#frame, bytes, at(this.#ring, slot));
+    const n = this.#responder.answer(this.#frame, bytes, this.#replies.next());
     if (n < 0) return -EOPNOTSUPP;
     if (n > 0) {
-      this.#lengths[slot] = n;
-      this.#count++;
+      this.#replies.commit(n);
       this.pending = true;
     }
     return 0;
   }
 
   receive(iov: IovArray, first: number, limit: number): number {
-    if (this.#count === 0) return 0;
-    const gap = this.#headerBytes;
-    const frame = at(this.#ring, this.#first);
-    const bytes = i32At(this.#lengths, this.#first);
-    const fits = Math.max(0, Math.min(bytes, limit - gap));
-    iov.scatter(frame, 0, gap, fits, first);
-    if (fits < bytes) copyBytes(this.overflow, 0, frame, fits, bytes - fits);
-    this.#first = (this.#first + 1) % RING_FRAMES;
-    this.#count--;
-    this.pending = this.#count > 0;
-    return gap + bytes;
+    const bytes = this.#replies.receive(this.#headerBytes, iov, first, limit);
+    this.pending = !this.#replies.empty;
+    return bytes;
   }
 
   watch(_on: boolean): void {
@@ -115,8 +100,7 @@ export class GatewayBackend implements NetBackend {
   }
 
   #clear(): void {
-    this.#first = 0;
-    this.#count = 0;
+    this.#replies.clear();
     this.pending = false;
   }
 }

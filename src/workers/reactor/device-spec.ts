@@ -49,7 +49,11 @@ export interface NetSpec extends DeviceSettings {
         readonly tapif: string | undefined;
         readonly fd: number | undefined;
         readonly hostIp: string | undefined;
-      };
+      }
+    /** A `JsNetwork` loaded in the reactor: `(await import(module))[export](options)`. */
+    | { readonly kind: 'module'; readonly module: string; readonly export: string; readonly options: unknown }
+    /** A `JsNetwork` on the main thread. @param id index into the networks given with the machine */
+    | { readonly kind: 'remote'; readonly id: number };
   /** Programs run as `script TAPNAME` after the tap is set up and before it goes; undefined = none. */
   readonly script: string | undefined;
   readonly downscript: string | undefined;

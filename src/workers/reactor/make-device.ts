@@ -7,6 +7,7 @@
  *
  * Thread: reactor.
  */
+import type { RemoteNetworkProxy } from '../../backends/js-network/js-network-backend.js';
 import type { FileTree } from '../../p9/file-tree.js';
 import type { RemoteTreeProxy } from '../../p9/remote-tree.js';
 import { openFileLimit } from '../../sys/fs.js';
@@ -26,6 +27,8 @@ export interface DeviceSurroundings {
   readonly blocking: BlockingCalls;
   /** Sends a message to the tree number `id` on the main thread. */
   readonly postToTree: (id: number, message: unknown) => void;
+  /** As `postToTree`, to a network. */
+  readonly postToNetwork: (id: number, message: unknown) => void;
   /** The person at the console typed the escape keys. */
   readonly onEscape: () => void;
   /** How many directories will be shared: together they may hold half of the descriptors the process may have. */
@@ -43,6 +46,7 @@ export class DeviceMaker {
   readonly taps: string[] = [];
   readonly #around: DeviceSurroundings;
   readonly #proxies = new Map<number, RemoteTreeProxy>();
+  readonly #networks = new Map<number, RemoteNetworkProxy>();
 
   constructor(around: DeviceSurroundings) {
     this.#around = around;
@@ -73,6 +77,11 @@ export class DeviceMaker {
     this.#proxies.get(id)?.onMessage(message);
   }
 
+  /** A message of the network number `id` on the main thread. */
+  onNetworkMessage(id: number, message: unknown): void {
+    this.#networks.get(id)?.onMessage(message);
+  }
+
   async #rng({ queueSizes, features }: RngSpec, counters: Counters): Promise<VirtioDevice> {
     const { GetrandomSource } = await import('../../backends/random/getrandom.js');
     const { RngDevice } = await import('../../virtio/devices/rng/device.js');
@@ -97,6 +106,18 @@ export class DeviceMaker {
   }
 
   async #netBackend(spec: NetSpec['backend']): Promise<NetBackend> {
+    const { log } = this.#around;
+    if (spec.kind === 'module') {
+      const js = await import('../../backends/js-network/js-network-backend.js');
+      const made = await callExport('network', spec);
+      return new js.JsNetworkBackend(js.networkFromExport(made, `${spec.module}#${spec.export}`), log);
+    }
+    if (spec.kind === 'remote') {
+      const { remoteNetworkProxy } = await import('../../backends/js-network/js-network-backend.js');
+      const proxy = remoteNetworkProxy((message) => this.#around.postToNetwork(spec.id, message), log);
+      this.#networks.set(spec.id, proxy);
+      return proxy.backend;
+    }
     if (spec.kind === 'user') {
       const { GatewayBackend } = await import('../../backends/gateway/gateway.js');
       return new GatewayBackend(spec);
@@ -133,7 +154,7 @@ export class DeviceMaker {
       }
       case 'module': {
         const { treeFromExport } = await import('../../p9/js-tree.js');
-        return treeFromExport(await callExport(spec), `${spec.module}#${spec.export}`, log);
+        return treeFromExport(await callExport('9p tree', spec), `${spec.module}#${spec.export}`, log);
       }
       case 'remote': {
         const { remoteTreeProxy } = await import('../../p9/remote-tree.js');
@@ -151,13 +172,12 @@ function nodesPerShare(shares: number): number {
   return Math.max(MIN_NODES, Math.min(MAX_NODES, Math.floor(half / Math.max(1, shares))));
 }
 
-/** `(await import(module))[export](options)`. Errors: StartError. */
-async function callExport({
-  module,
-  export: name,
-  options,
-}: TreeSpec & { kind: 'module' }): Promise<unknown> {
-  const where = `9p tree ${module}#${name}`;
+/** `(await import(module))[export](options)`. @param what names it in messages Errors: StartError. */
+async function callExport(
+  what: string,
+  { module, export: name, options }: TreeSpec & { kind: 'module' },
+): Promise<unknown> {
+  const where = `${what} ${module}#${name}`;
   try {
     const loaded: Record<string, unknown> = await import(module);
     const make = loaded[name];
