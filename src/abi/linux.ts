@@ -12,6 +12,8 @@ export const AT_EMPTY_PATH = 0x1000;
 export const O_NOATIME = 0o1000000;
 export const O_DSYNC = 0o10000;
 export const O_SYNC = 0o4010000;
+/** st_rdev of /dev/ptmx and of every controlling end opened through it: major TTYAUX_MAJOR, minor 2. <linux/major.h> */
+export const PTMX_RDEV = 0x502;
 export const F_GETFL = 3;
 export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETFL = 4;

@@ -2,6 +2,7 @@
 import { homedir, totalmem } from 'node:os';
 import { resolveShares } from '../machine/host-paths.js';
 import { HostTerminal } from '../machine/host-terminal.js';
+import { onTerminationSignal } from '../pmm/termination.js';
 import { LkvmError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { buildVmConfig } from '../vmm/build-config.js';
@@ -75,11 +76,10 @@ function announce(config: VmConfig, terminals: ReadonlyMap<number, HostTerminal>
 }
 
 async function runToEnd(config: VmConfig, log: Log): Promise<number> {
-  const { startVm } = await import('../vmm/create-vm.js');
-  const { onTerminationSignal } = await import('../pmm/termination.js');
-  // Before the start: a signal that comes while the devices open must end them in order, too.
+  // Before the start, which takes a while: a signal that comes then must end the machine in order, too.
   const stop = new AbortController();
   const forget = onTerminationSignal(() => stop.abort());
+  const { startVm } = await import('../vmm/create-vm.js');
   await using vm = await startVm(config, { log });
   stop.signal.addEventListener('abort', () => void vm.stop());
   if (stop.signal.aborted) await vm.stop();

@@ -15,6 +15,7 @@ import { ConfigError } from '../util/errors.js';
 import type { DeviceSettings, DeviceSpec, P9Spec } from '../workers/reactor/device-spec.js';
 import { generateCommandLine, ROOT_TAG } from './command-line.js';
 import type { BootSpec, SerialSpec, TransportKind, VmConfig, VmDeviceSpec } from './config.js';
+import { checkDebugExitPort } from './debug-exit-port.js';
 import type { VmDeviceOptions, VmDiskOptions, VmOptions } from './options.js';
 
 const PAGE_BYTES = 4096;
@@ -28,7 +29,6 @@ export const MAX_CPUS = 255;
 const SERIAL_PORTS = 4;
 const MAX_INTERVAL_US = 1_000_000;
 const MAX_NAME_BYTES = 64;
-const MAX_PORT = 0xffff;
 
 /** Largest size of each queue if nothing is said. */
 const QUEUE_SIZES: Readonly<Record<DeviceName, readonly number[]>> = {
@@ -71,6 +71,7 @@ export function buildVmConfig(options: VmOptions, host: HostFacts = hostFacts())
   const devices = deviceSpecs(options);
   const serial = serialSpecs(options);
   checkInputs(serial, devices);
+  if (options.debugExitPort !== undefined) checkDebugExitPort(options.debugExitPort);
   return {
     name: checkedName(options.name ?? `guest-${host.pid}`),
     kvmPath: checkedPath('--dev', options.kvmPath ?? '/dev/kvm'),
@@ -80,7 +81,7 @@ export function buildVmConfig(options: VmOptions, host: HostFacts = hostFacts())
     boot: bootSpec(options, devices),
     serial,
     devices,
-    debugExitPort: checkedPort(options.debugExitPort),
+    debugExitPort: options.debugExitPort,
     debug: {
       ioport: options.debug?.ioport ?? false,
       mmio: options.debug?.mmio ?? false,
@@ -138,13 +139,6 @@ function checkedName(name: string): string {
 function checkedPath(option: string, path: string): string {
   if (path === '') throw new ConfigError(`${option} "" is not a path`);
   return path;
-}
-
-function checkedPort(port: number | undefined): number | undefined {
-  if (port !== undefined && (!Number.isInteger(port) || port < 1 || port > MAX_PORT)) {
-    throw new ConfigError(`--debug-exit=${port}: a port is 1 ... 0xffff; usual are 0xf4 and 0x501`);
-  }
-  return port;
 }
 
 function bootSpec(options: VmOptions, devices: readonly VmDeviceSpec[]): BootSpec {

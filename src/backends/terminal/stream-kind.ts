@@ -3,10 +3,13 @@
  *
  * O_NONBLOCK belongs to the open file description, which an inherited terminal or pipe shares with the shell and its
  * other children: it is never set there. A terminal or pipe is opened a second time where that is possible; a socket has
- * calls that never wait; everything else is used only when epoll says that it is ready.
+ * calls that never wait; everything else is used only when epoll says that it is ready. The controlling end of a
+ * pseudo-terminal cannot be opened a second time (that makes another terminal), but whoever made it for us alone may
+ * have made it non-blocking.
  */
 import { fstatSync } from 'node:fs';
-import { F_DUPFD_CLOEXEC } from '../../abi/linux.js';
+import { F_DUPFD_CLOEXEC, F_GETFL, PTMX_RDEV } from '../../abi/linux.js';
+import { O_NONBLOCK } from '../../sys/arch.js';
 import { fcntl } from '../../sys/fd.js';
 import { isTerminal, reopenNonBlocking } from '../../sys/tty.js';
 
@@ -40,8 +43,10 @@ const CLOSED: Stream = { kind: STREAM_CLOSED, fd: -1, terminal: false, owned: fa
  */
 export function openStream(fd: number): Stream {
   let kind = STREAM_SHARED;
+  let rdev = 0;
   try {
     const stat = fstatSync(fd);
+    if (stat.isCharacterDevice()) rdev = stat.rdev;
     if (stat.isDirectory()) return CLOSED;
     if (stat.isFile()) return { kind: STREAM_FILE, fd, terminal: false, owned: false };
     if (stat.isSocket()) kind = STREAM_SOCKET;
@@ -49,8 +54,10 @@ export function openStream(fd: number): Stream {
     return CLOSED;
   }
   const terminal = isTerminal(fd);
-  const own = kind === STREAM_SOCKET ? -1 : reopenNonBlocking(fd);
+  const controller = rdev === PTMX_RDEV;
+  const own = kind === STREAM_SOCKET || controller ? -1 : reopenNonBlocking(fd);
   if (own >= 0) return { kind: STREAM_OWN, fd: own, terminal, owned: true };
+  if (controller && (fcntl(fd, F_GETFL, 0) & O_NONBLOCK) !== 0) kind = STREAM_OWN;
   const copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
   return copy < 0 ? CLOSED : { kind, fd: copy, terminal, owned: true };
 }
