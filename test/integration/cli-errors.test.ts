@@ -3,12 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { lkvm } from '../support/cli.js';
+import { checkRows, type Row } from '../support/cli-rows.js';
 
 const POOL = '--shmem-addr 0x37000000 --shmem-size 0x1000000';
 const FILE = `${POOL} --shmem-backend file:/nonexistent/pool --notify socket:/nonexistent/socket`;
-
-/** Words behind `lkvm`, exit code, and the line without its prefix. */
-type Row = readonly [args: string, code: number, message: RegExp];
 
 const ROWS: readonly Row[] = [
   // the mode
@@ -161,22 +159,13 @@ const ROWS: readonly Row[] = [
   [`pmm ${POOL} --shmem-backend uio:/nonexistent/uio7`, 128, /uio7.*file:PATH.*socket:PATH.*lkvm demo/],
 ];
 
-test('command line: everything that can be wrong with it → one clear line and the right exit code', {
-  concurrency: 2,
-}, async (t) => {
-  const rows = ROWS.map(([args, code, message]) =>
-    t.test(`lkvm ${args.length > 90 ? `${args.slice(0, 90)}...` : args} → ${code}`, async () => {
-      const result = await lkvm(args);
-      const prefix = code === 129 ? '  Error: ' : '  Fatal: ';
-      assert.equal(result.code, code, result.stderr);
-      assert.equal(result.stdout, '');
-      assert.match(result.stderr, message);
-      assert.ok(result.stderr.startsWith(prefix), result.stderr);
-      assert.equal(result.stderr.trimEnd().split('\n').length, 1, result.stderr);
-    }),
-  );
-  await Promise.all(rows);
-});
+test(
+  'command line: everything that can be wrong with it → one clear line and the right exit code',
+  {
+    concurrency: 2,
+  },
+  async (t) => await checkRows(t, ROWS),
+);
 
 test('command line: unknown command → a line, the list of commands, exit code 22', async () => {
   const { code, stdout, stderr } = await lkvm('frobnicate');
