@@ -189,12 +189,13 @@ function devicePorts(layout: PlatformLayout): (readonly [number, number])[] {
   ];
 }
 
-function checkDebugExitPort(port: number, layout: PlatformLayout): void {
+/** Errors: ConfigError if the port is another device's, or no port. */
+export function checkDebugExitPort(port: number, layout: PlatformLayout): void {
   const isPort = Number.isInteger(port) && port >= 0 && port + DEBUG_EXIT_PORTS <= 0x1_0000;
   const taken = devicePorts(layout).some(([first, count]) => overlaps(port, DEBUG_EXIT_PORTS, first, count));
   if (isPort && !taken) return;
   const why = isPort ? 'another device has it or one of the three behind it' : 'allowed: 0 ... 0xfffc';
-  throw new ConfigError(`debug-exit port 0x${port.toString(16)}: ${why}`);
+  throw new ConfigError(`debug-exit port 0x${port.toString(16)}: ${why}; usual are 0xf4 and 0x501`);
 }
 
 function overlaps(a: number, aCount: number, b: number, bCount: number): boolean {

@@ -11,12 +11,13 @@ import { checkTags, consoleSpec, p9Spec, queueSettings } from '../machine/device
 import { type DeviceName, deviceFacts } from '../machine/device-facts.js';
 import type { CommonDeviceOptions, NetOptions } from '../machine/device-options.js';
 import { netSpecs } from '../machine/net-config.js';
+import { checkDebugExitPort } from '../platform/platform.js';
 import { ConfigError } from '../util/errors.js';
 import type { DeviceSettings, DeviceSpec, P9Spec } from '../workers/reactor/device-spec.js';
 import { generateCommandLine, ROOT_TAG } from './command-line.js';
 import type { BootSpec, SerialSpec, TransportKind, VmConfig, VmDeviceSpec } from './config.js';
-import { checkDebugExitPort } from './debug-exit-port.js';
 import type { VmDeviceOptions, VmDiskOptions, VmOptions } from './options.js';
+import { PLATFORM_LAYOUT } from './platform-layout.js';
 
 const PAGE_BYTES = 4096;
 const MIB = 0x10_0000;
@@ -71,7 +72,7 @@ export function buildVmConfig(options: VmOptions, host: HostFacts = hostFacts())
   const devices = deviceSpecs(options);
   const serial = serialSpecs(options);
   checkInputs(serial, devices);
-  if (options.debugExitPort !== undefined) checkDebugExitPort(options.debugExitPort);
+  if (options.debugExitPort !== undefined) checkDebugExitPort(options.debugExitPort, PLATFORM_LAYOUT);
   return {
     name: checkedName(options.name ?? `guest-${host.pid}`),
     kvmPath: checkedPath('--dev', options.kvmPath ?? '/dev/kvm'),

@@ -81,9 +81,9 @@ const ROWS: readonly Row[] = [
   [
     `${K} --debug-exit=0x3f8`,
     129,
-    /--debug-exit=0x3f8: another device has that port; usual are 0xf4 and 0x501/,
+    /debug-exit port 0x3f8: another device has it .*; usual are 0xf4 and 0x501/,
   ],
-  [`${K} --debug-exit=0x10000`, 129, /--debug-exit=65536: a port is 0 \.\.\. 0xfffc/],
+  [`${K} --debug-exit=0x10000`, 129, /debug-exit port 0x10000: allowed: 0 \.\.\. 0xfffc/],
   [`${K} --debug-exit=x`, 129, /--debug-exit "x" is not a number/],
   // not yet
   [`${K} --vsock 3`, 129, /--vsock 3 is not supported yet; leave it out/],
