@@ -5,6 +5,7 @@
  * Thread: main.
  */
 import { KVM_MEM_READONLY } from '../abi/kvm.js';
+import { KVM_PIT_SPEAKER_DUMMY } from '../abi/kvm-x86.js';
 import type { FirmwareDescription } from '../arch/x86_64/acpi/description.js';
 import type { ExtraRegion } from '../arch/x86_64/load-request.js';
 import { HOLE_START, IDENTITY_MAP, LEVEL_GSIS, ramRegions, TSS } from '../arch/x86_64/memory-map.js';
@@ -160,6 +161,6 @@ function makeChips(vm: Vm): void {
   vm.setIdentityMapAddress(IDENTITY_MAP);
   vm.setTssAddress(TSS);
   vm.createIrqchip();
-  vm.createPit2();
+  vm.createPit2(KVM_PIT_SPEAKER_DUMMY); // with port 0x61: kernels measure their clock against timer 2
   vm.setLevelTriggered(LEVEL_GSIS);
 }

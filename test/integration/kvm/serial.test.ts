@@ -75,6 +75,44 @@ const DEBUG = [
   ...POWER_OFF,
 ];
 
+/** Starts timer 2 until its output is seen low, waits until it is high, and says "Aa". */
+const TIMER_2 = [
+  0xb0,
+  0x01, // again: mov al, 1
+  0xe6,
+  0x61, // out 0x61, al: gate open
+  0xb0,
+  0xb0, // mov al, 0xb0
+  0xe6,
+  0x43, // out 0x43, al: timer 2, both bytes, mode 0
+  0xb0,
+  0xff, // mov al, 0xff
+  0xe6,
+  0x42, // out 0x42, al
+  0xe6,
+  0x42, // out 0x42, al: counting, for 55 ms
+  0xe4,
+  0x61, // in al, 0x61
+  0xa8,
+  0x20, // test al, 0x20
+  0x75,
+  0xec, // jnz again: we were too late, or it is always high
+  ...dx(0x3f8), // mov dx, TX
+  0xb0,
+  0x41, // mov al, 'A'
+  0xee, // out dx, al
+  0xe4,
+  0x61, // wait: in al, 0x61
+  0xa8,
+  0x20, // test al, 0x20
+  0x74,
+  0xfa, // jz wait
+  0xb0,
+  0x61, // mov al, 'a'
+  0xee, // out dx, al
+  ...POWER_OFF,
+];
+
 /** A machine with one vCPU, its console on pipes. Killed after the test. */
 function start(t: TestContext, program: readonly number[]) {
   const image = join(tempDir(t), 'guest.bin');
@@ -120,4 +158,12 @@ test('debug port: bytes to 0xe9 → on the standard output', { skip }, async (t)
   const text = await outputOf(child);
   assert.deepEqual(await ended, [0, null]);
   assert.deepEqual([...text], [0x41, 0xe9]);
+});
+
+test('port 0x61: timer 2 started through its gate → its output bit is low, and then high', {
+  skip,
+}, async (t) => {
+  const { child, ended } = start(t, TIMER_2);
+  assert.equal((await outputOf(child)).toString(), 'Aa');
+  assert.deepEqual(await ended, [0, null]);
 });
