@@ -1,7 +1,7 @@
 /**
- * Firmware images (SeaBIOS): read-only memory that ends at 4 GiB, where a processor begins after a reset, and a copy of
- * the image's end below 1 MiB, where its real-mode code runs. The copy is ordinary RAM: firmware that wants to change
- * itself there need not unlock anything.
+ * Firmware images (SeaBIOS): read-only memory that ends at 4 GiB, where a processor begins after a reset, and a copy that
+ * ends at 1 MiB, where its real-mode code runs. The copy is ordinary RAM: firmware that wants to change itself there
+ * need not unlock anything, and one of 256 KiB finds all its parts, from 0xc0000 on.
  */
 import { GuestMemory } from '../../memory/guest-memory.js';
 import { mapPrivate, unmap } from '../../memory/host-pages.js';
@@ -15,8 +15,6 @@ const PAGE = 4096;
 /** KVM's three pages lie below. */
 const LOWEST = TSS + 3 * PAGE;
 const MOST_BYTES = FOUR_GIB - LOWEST;
-/** Most of the image that is seen below 1 MiB: from 0xc0000 on. SeaBIOS of 256 KiB runs code in all of it. */
-const COPY_MAX = 0x4_0000;
 /** A processor's first instruction is 16 bytes before the end. */
 const LEAST_BYTES = 16;
 
@@ -28,8 +26,7 @@ export function loadFirmware(context: LoadContext): LoadedGuest {
       `firmware ${file.path} has ${file.bytes} bytes: it must have between ${LEAST_BYTES} and ${MOST_BYTES}`,
     );
   }
-  const copied = Math.min(file.bytes, COPY_MAX);
-  file.load(memory, HIGH_MEMORY - copied, file.bytes - copied, copied);
+  file.load(memory, HIGH_MEMORY - file.bytes, 0, file.bytes);
   const bytes = alignUp(file.bytes, PAGE);
   const gpa = FOUR_GIB - bytes;
   const pages = mapPrivate(bytes);
@@ -39,7 +36,7 @@ export function loadFirmware(context: LoadContext): LoadedGuest {
     return {
       entry: entryState('reset', {}),
       extraRegions: [region],
-      description: `firmware of ${file.bytes} bytes at ${hex(FOUR_GIB - file.bytes)}, its last ${copied} bytes at ${hex(HIGH_MEMORY - copied)}`,
+      description: `firmware of ${file.bytes} bytes at ${hex(FOUR_GIB - file.bytes)} and ${hex(HIGH_MEMORY - file.bytes)}`,
     };
   } catch (error) {
     unmap(pages);

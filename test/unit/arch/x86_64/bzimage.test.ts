@@ -83,7 +83,7 @@ test('bzImage: protocol below 2.06, or no bzImage → refused', (t) => {
 });
 
 test('bzImage: header that says 0 sectors of set-up code → four', (t) => {
-  const kernel = bzimage(CODE, CODE, { setupSectors: 4 });
+  const kernel = bzimage(Uint8Array.of(0x90), CODE, { setupSectors: 4 });
   kernel[0x1f1] = 0;
   const wanted = request({ kernel: imageFile(t, 'bzImage', kernel) });
   const memory = makeMemory(t, wanted.ramBytes);

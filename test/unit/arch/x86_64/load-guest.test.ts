@@ -65,6 +65,9 @@ test('loadGuest: ELF of another processor or without program headers → refused
   const arm = Buffer.from(elf(64, LOAD, [{ gpa: LOAD, bytes: CODE }]));
   arm.writeUInt16LE(183, 18);
   refusedBytes(t, arm, /another processor \(e_machine 183\)/);
+  const arm32 = Buffer.from(elf(32, LOAD, [{ gpa: LOAD, bytes: CODE }]));
+  arm32.writeUInt16LE(40, 18);
+  refusedBytes(t, arm32, /another processor \(e_machine 40\)/);
   refusedBytes(t, elf(64, LOAD, []), /without program headers/);
   const big = Buffer.from(elf(32, LOAD, [{ gpa: LOAD, bytes: CODE }]));
   big[5] = 2; // big-endian
