@@ -4,6 +4,8 @@ import type { OuterGuest } from './outer.js';
 import type { OuterProcess, ProcessResult } from './outer-process.js';
 import type { Transcript } from './transcript.js';
 
+/** LKVM_BED_VMM=qemu runs scenarios under QEMU: to see whether a test is wrong, or lkvm. */
+const DEFAULT_VMM: Vmm = process.env['LKVM_BED_VMM'] === 'qemu' ? 'qemu' : 'lkvm';
 /** An inner boot takes 6 to 12 s on an idle machine. */
 export const BOOT_LIMIT_MS = 240_000;
 const COMMAND_LIMIT_MS = 120_000;
@@ -39,7 +41,7 @@ export class Guest {
   }
 
   /** Boots a guest. Rejects with the transcript if it does not come up. */
-  static async boot(outer: OuterGuest, spec: MachineSpec, vmm: Vmm = 'lkvm'): Promise<Guest> {
+  static async boot(outer: OuterGuest, spec: MachineSpec, vmm: Vmm = DEFAULT_VMM): Promise<Guest> {
     const start = performance.now();
     const process = outer.spawn(commandOf(vmm, spec));
     try {
@@ -70,7 +72,7 @@ export class Guest {
   /** Runs one line of shell and expects it to succeed. @returns what it has printed */
   async sh(line: string, limitMs = COMMAND_LIMIT_MS): Promise<string> {
     const { status, output } = await this.run(line, limitMs);
-    if (status !== 0) throw new Error(`status ${status} in the guest: ${line}\n${this.transcript.tail()}`);
+    if (status !== 0) throw new Error(`status ${status} in the guest: ${line}`);
     return output;
   }
 

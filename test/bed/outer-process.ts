@@ -14,6 +14,9 @@ export interface ProcessResult {
 /** More than this at a time would fill the queue to the guest for long. */
 const INPUT_CHUNK = 64 * 1024;
 
+/** Of a command, to name it in messages. */
+const NAME_CHARACTERS = 300;
+
 /** Made by `OuterGuest.spawn`. */
 export class OuterProcess {
   /** Standard output and error, as they came. */
@@ -27,7 +30,8 @@ export class OuterProcess {
 
   constructor(id: number, command: string, send: (kind: number, payload: Uint8Array | string) => void) {
     this.#command = command;
-    this.transcript = new Transcript(`process ${id}: ${command}`);
+    const short = command.trim().split('\n', 1)[0]?.slice(0, NAME_CHARACTERS);
+    this.transcript = new Transcript(`process ${id}: ${short}`);
     this.#send = send;
     this.#end = new Promise((resolve) => {
       this.#resolve = resolve;
@@ -65,7 +69,7 @@ export class OuterProcess {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       const message = `${this.#command}: not finished within ${limitMs / 1000} s`;
-      timer = setTimeout(() => reject(new Error(`${message}\n${this.transcript.tail()}`)), limitMs);
+      timer = setTimeout(() => reject(new Error(message)), limitMs);
     });
     try {
       const { code, signal, error } = await Promise.race([this.#end, late]);

@@ -19,6 +19,7 @@ import { EXIT, type Frame, FrameReader, frame, type ProcessEnd, READY, SPAWN } f
 const BOOT_LIMIT_MS = 120_000;
 const BOOT_TRIES = 3;
 const RUN_LIMIT_MS = 120_000;
+const KILL_LIMIT_MS = 30_000;
 
 /** How to start it. */
 export interface OuterOptions {
@@ -57,6 +58,7 @@ export class OuterGuest {
   readonly #server: Server;
   readonly #child: ChildProcess;
   readonly #processes = new Map<number, OuterProcess>();
+  #started: OuterProcess[] = [];
   #socket: Socket | undefined;
   #next = 1;
   #ready = (): void => {};
@@ -71,7 +73,7 @@ export class OuterGuest {
     const print = (data: Buffer): void => this.console.add(data.toString('latin1'));
     this.#child.stdout?.on('data', print);
     this.#child.stderr?.on('data', (data: Buffer) => {
-      const text = data.toString().replace(/^.*warning: .*(CPUID|feature).*\n/gim, ''); // the emulation lacks some; harmless
+      const text = data.toString().replace(/^.*warning: .*feature.*\n/gm, ''); // the emulation lacks some; harmless
       if (text !== '') this.console.add(text);
     });
     this.#child.once('close', (code, signal) => this.#ended(`the outer guest has ended: ${code ?? signal}`));
@@ -90,11 +92,11 @@ export class OuterGuest {
         });
         await outer.console.expect(/OUTER-UP .*/, BOOT_LIMIT_MS);
         await Promise.race([ready, outer.console.expect(/OUTER-DONE|Kernel panic/, BOOT_LIMIT_MS)]);
-        if (outer.#socket === undefined) throw new Error(outer.console.tail());
+        if (outer.#socket === undefined) throw new Error('the agent has not started');
         return outer;
       } catch (error) {
         await outer.close();
-        if (attempt === BOOT_TRIES) throw error;
+        if (attempt === BOOT_TRIES) throw new Error(`${error}\n${outer.console.tail()}`);
       }
     }
   }
@@ -111,6 +113,7 @@ export class OuterGuest {
     const id = this.#next++;
     const started = new OuterProcess(id, argv.join(' '), (kind, payload) => this.#send(kind, id, payload));
     this.#processes.set(id, started);
+    this.#started.push(started);
     const request = { argv, cwd: options.cwd ?? '/run', env: options.env ?? {} };
     this.#send(SPAWN, id, JSON.stringify(request));
     return started;
@@ -129,6 +132,37 @@ export class OuterGuest {
     const { code, stdout, stderr } = await this.run(['/bin/bash', '-euo', 'pipefail', '-c', script], options);
     if (code !== 0) throw new Error(`status ${code} in the outer guest: ${script}\n${stdout}${stderr}`);
     return stdout;
+  }
+
+  /** A folder of the host, readable in the guest; removed with it. */
+  get folder(): string {
+    return this.#folder;
+  }
+
+  /** Makes an interface whose other end a guest can have. @param address of this end: "10.0.0.1/24" */
+  async addTap(name: string, address: string): Promise<void> {
+    await this.sh(
+      `ip tuntap add ${name} mode tap; ip addr add ${address} dev ${name}; ip link set ${name} up`,
+    );
+  }
+
+  /** Leaves what has been printed so far out of the next report. */
+  forget(): void {
+    this.#started = [...this.#processes.values()];
+  }
+
+  /** What the console and all commands since {@link forget} have printed, in blocks. */
+  report(): string {
+    return [...this.#started.map(({ transcript }) => transcript), this.console]
+      .map((transcript) => transcript.tail())
+      .join('\n');
+  }
+
+  /** Kills every command that still runs. */
+  async killAll(): Promise<void> {
+    const running = [...this.#processes.values()];
+    for (const each of running) each.kill('SIGKILL');
+    for (const each of running) await each.result(KILL_LIMIT_MS).catch(() => {});
   }
 
   /** Ends it, and everything in it. */
@@ -172,7 +206,7 @@ export class OuterGuest {
   #ended(how: string): void {
     this.console.end(how);
     for (const each of this.#processes.values()) {
-      each.ended({ code: null, signal: null, error: `${how}\n${this.console.tail()}` });
+      each.ended({ code: null, signal: null, error: how });
     }
     this.#processes.clear();
   }

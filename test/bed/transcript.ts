@@ -1,4 +1,5 @@
 /** What a process has printed, with ways to wait for more. */
+import { setTimeout as sleep } from 'node:timers/promises';
 
 interface Waiter {
   readonly pattern: RegExp;
@@ -40,13 +41,13 @@ export class Transcript {
   /**
    * Waits for text behind what earlier calls have matched.
    * @param limitMs generous: a loaded machine is slow
-   * Errors: the time is over, or the process has ended; the message holds the end of the transcript.
+   * Errors: the time is over, or the process has ended.
    */
   async expect(pattern: RegExp, limitMs: number): Promise<RegExpExecArray> {
     return await new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiters.delete(waiter);
-        reject(this.#error(pattern, `within ${limitMs / 1000} s`));
+        reject(this.#error(pattern, `not within ${limitMs / 1000} s`));
       }, limitMs);
       const waiter: Waiter = {
         pattern,
@@ -67,6 +68,14 @@ export class Transcript {
     });
   }
 
+  /** As {@link expect}, but looks at the whole text, and moves nothing. */
+  async seen(pattern: RegExp, limitMs: number): Promise<void> {
+    for (const end = Date.now() + limitMs; !pattern.test(this.#text); await sleep(50)) {
+      if (this.#ended !== undefined) throw this.#error(pattern, this.#ended);
+      if (Date.now() > end) throw this.#error(pattern, `not within ${limitMs / 1000} s`);
+    }
+  }
+
   #look(): void {
     for (const waiter of this.#waiters.keys()) {
       const match = waiter.pattern.exec(this.#text.slice(this.#read));
@@ -78,13 +87,12 @@ export class Transcript {
   }
 
   #error(pattern: RegExp, how: string): Error {
-    return new Error(`${this.#name}: ${pattern} did not come (${how})\n${this.tail()}`);
+    return new Error(`${this.#name}: ${pattern} did not come: ${how}`);
   }
 
   /** The end of the text, as a block for messages. */
   tail(characters = 6000): string {
     const cut = this.#text.length > characters ? '...' : '';
-    const lines = `${cut}${this.#text.slice(-characters)}`.split(/\r?\n/);
-    return [`----- ${this.#name} -----`, ...lines, '-'.repeat(this.#name.length + 12)].join('\n');
+    return `----- ${this.#name}\n${cut}${this.#text.slice(-characters).replaceAll('\r\n', '\n').trimEnd()}\n-----`;
   }
 }

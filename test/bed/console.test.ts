@@ -1,0 +1,55 @@
+// Input and output of consoles.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { useBed } from './bed.js';
+import { Guest } from './guest.js';
+
+const { scenario } = useBed();
+
+const PASTE_LIMIT_MS = 600_000;
+
+/** Printable bytes that do not repeat soon: a byte lost or doubled changes the sum. */
+function text(bytes: number): Buffer {
+  return Buffer.from(Array.from({ length: bytes }, (_, i) => 33 + ((i * 7 + (i >> 6) * 3) % 90)));
+}
+
+function sha256(data: Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+/** Pastes into a program that reads the console without any line editing. @returns the sum of what it has read */
+async function paste(guest: Guest, data: Uint8Array): Promise<string> {
+  const result = guest.sh(
+    `stty raw; echo LISTENING; head -c ${data.length} | sha256sum; stty sane -echo`,
+    PASTE_LIMIT_MS,
+  );
+  await guest.transcript.seen(/LISTENING/, PASTE_LIMIT_MS);
+  guest.process.write(data);
+  return (await result).match(/[0-9a-f]{64}/)?.[0] ?? '';
+}
+
+for (const console of ['serial', 'virtio'] as const) {
+  scenario(
+    `${console} console: typed → echoed; 1 MB pasted → arrives whole; 1 MB printed → comes whole`,
+    async (outer) => {
+      const guest = await Guest.boot(outer, { kernel: '6.1', initrd: outer.initrd('6.1'), console });
+      assert.match(
+        await guest.sh('cat /sys/class/tty/console/active'),
+        console === 'virtio' ? /hvc0/ : /ttyS0/,
+      );
+
+      await guest.sh('stty echo');
+      guest.process.write('echo seen-$((40 + 2))\n');
+      await guest.transcript.expect(/echo seen-\$\(\(40 \+ 2\)\)\r?\n/, PASTE_LIMIT_MS);
+      await guest.transcript.expect(/seen-42\r?\n<<end/, PASTE_LIMIT_MS);
+      await guest.sh('stty -echo');
+
+      const data = text(1_000_000);
+      assert.equal(await paste(guest, data), sha256(data));
+
+      const printed = await guest.sh('seq 1 150000', PASTE_LIMIT_MS);
+      assert.equal(printed, Array.from({ length: 150_000 }, (_, i) => `${i + 1}\n`).join(''));
+      assert.equal((await guest.end()).code, 0);
+    },
+  );
+}
