@@ -45,7 +45,7 @@ export class Guest {
     const start = performance.now();
     const process = outer.spawn(commandOf(vmm, spec));
     try {
-      const up = /INNER-UP (\S+) (\S+) cpus=(\d+) kib=(\d+)/;
+      const up = /INNER-UP (\S+) (\S+) cpus=(\d+) kib=(\d+)\r?\n/;
       const [, uptime, release = '', cpus, kib] = await process.transcript.expect(up, BOOT_LIMIT_MS);
       const facts = { uptime: Number(uptime), release, cpus: Number(cpus), memoryKib: Number(kib) };
       return new Guest(process, facts, performance.now() - start);
