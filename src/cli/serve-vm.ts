@@ -27,8 +27,7 @@ export async function serveVm(parsed: ParsedOptions): Promise<number> {
     const config = vmConfigOf(words, terminals);
     checkBootFiles(config.boot);
     remarkAll(words.remarks, log);
-    announce(config, terminals, log);
-    return await runToEnd(config, log);
+    return await runToEnd(config, terminals, log);
   } finally {
     for (const terminal of terminals.values()) terminal.close();
   }
@@ -75,10 +74,15 @@ function announce(config: VmConfig, terminals: ReadonlyMap<number, HostTerminal>
   }
 }
 
-async function runToEnd(config: VmConfig, log: Log): Promise<number> {
+async function runToEnd(
+  config: VmConfig,
+  terminals: ReadonlyMap<number, HostTerminal>,
+  log: Log,
+): Promise<number> {
   // Before the start, which takes a while: a signal that comes then must end the machine in order, too.
   const stop = new AbortController();
   const forget = onTerminationSignal(() => stop.abort());
+  announce(config, terminals, log);
   const { startVm } = await import('../vmm/create-vm.js');
   await using vm = await startVm(config, { log });
   stop.signal.addEventListener('abort', () => void vm.stop());
