@@ -79,6 +79,7 @@ export function generalHelp(commands: readonly CommandSummary[]): string {
  The most commonly used lkvm commands are:
 ${rows.join('\n')}
 
+ Boot a Linux guest:       lkvm run -k KERNEL -i INITRD  (examples: lkvm run --help)
  Try it without a board:   lkvm demo
  Help on one command:      lkvm help COMMAND  or  lkvm COMMAND --help
 

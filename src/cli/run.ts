@@ -34,8 +34,8 @@ export const command: CommandSpec = {
   groups: RUN_GROUPS,
   examples: [
     {
-      text: "The host's own kernel and initial RAM disk, on Debian or Ubuntu: ends in the initramfs shell, where poweroff -f ends it",
-      command: 'lkvm run -k /boot/vmlinuz-$(uname -r) -i /boot/initrd.img-$(uname -r) -m 512 -p break=top',
+      text: "The host's own kernel and initial RAM disk, on Debian or Ubuntu, to a shell in the initial RAM disk; poweroff -f ends it",
+      command: 'lkvm run -k /boot/vmlinuz-$(uname -r) -i /boot/initrd.img-$(uname -r) -m 1G -p break=mount',
     },
     {
       text: 'A disk image with a system on its first partition, two processors, a network card on tap0',
