@@ -1,4 +1,4 @@
-// A driver on another thread that serves interrupts: masks and unmasks a vector, or reads the ISR, until it is told to stop.
+// A driver on another thread: unmasks a vector once for each interrupt, or reads the ISR whenever the line is up.
 import { workerData } from 'node:worker_threads';
 import { PciSpace } from '#lkvm/bus/pci/space.js';
 import { VirtioPciFunction } from '#lkvm/virtio/transport/pci/function.js';
@@ -11,10 +11,8 @@ export const STOP = 0;
 export const SENT = 1;
 /** Level of the line, as last set. */
 export const LINE = 2;
-/** Reads of the ISR that were not 0. */
-export const SERVED = 3;
-/** 1 = the worker is at work. */
-export const READY = 4;
+/** Interrupts the worker is prepared for: the vector is masked, and is about to be unmasked. Or 1 = it is at work. */
+export const READY = 3;
 
 export interface InterruptWorkerData {
   readonly shared: VirtioPciShared;
@@ -25,10 +23,7 @@ export interface InterruptWorkerData {
 
 /** Ports that count in the words. */
 export function countingPorts(words: Int32Array): PciInterruptPorts {
-  const raise = (): void => {
-    Atomics.add(words, SENT, 1);
-    Atomics.notify(words, SENT);
-  };
+  const raise = (): void => void Atomics.add(words, SENT, 1);
   return {
     lines: { setLevel: (_gsi, _source, level) => void Atomics.store(words, LINE, level ? 1 : 0) },
     gsi: 11,
@@ -47,13 +42,13 @@ if (workerData !== null) {
     kick: () => undefined,
   });
   const space = new PciSpace(shared.pci, [undefined, own]);
-  Atomics.store(words, READY, 1);
-  Atomics.notify(words, READY);
-  for (let turn = 1; Atomics.load(words, STOP) === 0; turn++) {
-    if (kind === 'mask') space.writeMemory(bar + 0x2000 + 16 + 12, 4, turn & 1);
-    else if (space.readMemory(bar + 0x200, 1) !== 0) {
-      Atomics.add(words, SERVED, 1);
-      Atomics.notify(words, SERVED);
-    }
+  const stopped = (): boolean => Atomics.load(words, STOP) !== 0;
+  if (kind === 'isr') Atomics.store(words, READY, 1);
+  while (kind === 'isr' && !stopped()) if (Atomics.load(words, LINE) === 1) space.readMemory(bar + 0x200, 1);
+  for (let round = 1; kind === 'mask' && !stopped(); round++) {
+    space.writeMemory(bar + 0x2000 + 16 + 12, 4, 1);
+    Atomics.store(words, READY, round);
+    space.writeMemory(bar + 0x2000 + 16 + 12, 4, 0);
+    while (!stopped() && Atomics.load(words, SENT) < round);
   }
 }

@@ -1,31 +1,39 @@
-// Interrupts while another thread masks and unmasks, or reads the ISR: none is lost, however the two meet.
+// Interrupts while another thread unmasks a vector, or reads the ISR: none is lost, however the two meet.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { PciInterrupts } from '#lkvm/virtio/transport/pci/interrupts.js';
+import { InterruptStatus } from '#lkvm/virtio/transport/trapped/interrupt-status.js';
 import {
   countingPorts,
   type InterruptWorkerData,
   LINE,
   READY,
   SENT,
-  SERVED,
   STOP,
 } from '../../../../support/interrupt-worker.js';
 import { BAR, makeVirtioPci, SLOT } from '../../../../support/virtio-pci-rig.js';
 
-const ROUNDS = 2000;
+const ROUNDS = 150;
 const LIMIT_MS = 60_000;
 
-/** Raises one interrupt after the other; each has to be counted in a word before the next. Ends the worker. */
-async function interrupts(kind: InterruptWorkerData['kind'], counted: number): Promise<Int32Array> {
+/** Looks until something holds: who sleeps never meets the other thread halfway. */
+function holds(condition: () => boolean): boolean {
+  for (const end = Date.now() + LIMIT_MS; !condition(); ) if (Date.now() > end) return false;
+  return true;
+}
+
+/** A device whose queue 0 is on vector 1, with a driver on another thread. */
+async function withDriver(
+  kind: InterruptWorkerData['kind'],
+  run: (reactor: PciInterrupts, words: Int32Array, status: InterruptStatus) => void,
+): Promise<void> {
   const rig = makeVirtioPci();
   rig.place();
   rig.write(0x1a, 2, 1);
   if (kind === 'mask') rig.config.write(SLOT, 0x42, 2, 0x8000);
-  const words = new Int32Array(new SharedArrayBuffer(32));
-  const reactor = new PciInterrupts(rig.shared, countingPorts(words));
+  const words = new Int32Array(new SharedArrayBuffer(16));
   const workerData: InterruptWorkerData = { shared: rig.shared, words, bar: BAR, kind };
   const worker = new Worker(new URL('../../../../support/interrupt-worker.js', import.meta.url), {
     workerData,
@@ -33,25 +41,38 @@ async function interrupts(kind: InterruptWorkerData['kind'], counted: number): P
   const ended = once(worker, 'exit');
   await once(worker, 'online');
   try {
-    assert.notEqual(Atomics.wait(words, READY, 0, LIMIT_MS), 'timed-out');
-    for (let round = 0; round < ROUNDS; round++) {
-      reactor.queue(0);
-      // Woken or not: an interrupt that is lost is the only reason for the count to stay.
-      assert.notEqual(Atomics.wait(words, counted, round, LIMIT_MS), 'timed-out');
-    }
+    assert.ok(holds(() => Atomics.load(words, READY) > 0));
+    const status = new InterruptStatus(rig.shared.registers);
+    run(new PciInterrupts(rig.shared, countingPorts(words)), words, status);
   } finally {
     Atomics.store(words, STOP, 1);
     await ended;
   }
-  return words;
 }
 
-test('MSI-X: 2000 interrupts while another thread masks and unmasks the vector → each is sent, once', async () => {
-  const words = await interrupts('mask', SENT);
-  assert.equal(words[SENT], ROUNDS);
+test('MSI-X: 150 interrupts, each while another thread unmasks the vector → each is sent, once', async () => {
+  await withDriver('mask', (reactor, words) => {
+    for (let round = 1; round <= ROUNDS; round++) {
+      assert.ok(holds(() => Atomics.load(words, READY) === round));
+      reactor.queue(0);
+      assert.ok(
+        holds(() => Atomics.load(words, SENT) >= round),
+        `interrupt ${round} is lost`,
+      );
+    }
+    assert.equal(Atomics.load(words, SENT), ROUNDS);
+  });
 });
 
-test('line: 2000 interrupts while another thread reads the ISR → each is read, once; the line is down at the end', async () => {
-  const words = await interrupts('isr', SERVED);
-  assert.deepEqual([words[SERVED], words[LINE]], [ROUNDS, 0]);
+test('line: interrupts while another thread reads the ISR because of the one before → all are read, the line goes down', async () => {
+  await withDriver('isr', (reactor, words, status) => {
+    for (let round = 1; round <= ROUNDS; round++) {
+      for (let i = 0; i < 10; i++) reactor.queue(0);
+      // Up without a reason, or down with one, it would stay so: the driver reads only while it is up.
+      assert.ok(
+        holds(() => status.load() === 0 && Atomics.load(words, LINE) === 0),
+        `round ${round}`,
+      );
+    }
+  });
 });
