@@ -100,6 +100,7 @@ function prepareGuest(hardware: Hardware, config: VmConfig, log: Log): void {
     config.boot.firmware === undefined ? writeFirmwareTables(memory, hardware.description) : undefined;
   const rsdp = tables?.rsdp;
   const guest = loadGuest(memory, { boot: config.boot, ramBytes: config.ramBytes, rsdp });
+  log.debug?.(guest.description);
   hardware.addRegions(guest.extraRegions);
   setUpVcpus(hardware.kvm, hardware.vcpus);
   const [boot] = hardware.vcpus;

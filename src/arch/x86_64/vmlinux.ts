@@ -20,7 +20,7 @@ import { hex, type LoadContext, type LoadedGuest } from './load-request.js';
 import { COMMAND_LINE_BYTES, ZERO_PAGE } from './memory-map.js';
 import { writeCommandLine, writeZeroPage } from './zero-page.js';
 
-/** First address a kernel without a header may not be able to reach an initrd at: as in the headers of bzImages. */
+/** First address where an initrd of a kernel without a setup header must not reach: what headers of its time say. */
 export const INITRD_LIMIT_32 = 0x3800_0000;
 export const INITRD_LIMIT_64 = 0x8000_0000;
 /** COMMAND_LINE_SIZE of Linux on x86, without the NUL. */
