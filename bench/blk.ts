@@ -64,7 +64,7 @@ function measure(
   { bytes, depth, count }: Job,
 ): { ours: number; floor: number; single: number; write: number } {
   const reactor = new Reactor();
-  const loop = new BlockLoop(reactor, { path, direct: false, bytes, depth, blocking: undefined });
+  const loop = new BlockLoop(reactor, { path, direct: false, bytes, depth, engine: 'io_uring' });
   const fd = must(open(path, O_RDONLY), 'open', path);
   const iov = new NativeBuffer(16);
   iov.view.setBigUint64(0, BigInt(loop.dataAddress), true);
@@ -89,7 +89,7 @@ function measure(
     );
   }
   loop.close();
-  const one = new BlockLoop(reactor, { path, direct: false, bytes, depth: 1, blocking: undefined });
+  const one = new BlockLoop(reactor, { path, direct: false, bytes, depth: 1, engine: 'io_uring' });
   let single = Number.POSITIVE_INFINITY;
   for (let pass = 0; pass < PASSES; pass++) {
     single = Math.min(
@@ -103,13 +103,35 @@ function measure(
   return { ours: ours / count, floor: floor / count, single: single / count, write: write / count };
 }
 
-function run({ quick, folder }: BenchOptions, job: Job): Measurement | Skipped {
+/** Requests one at a time on a file in memory: calls made on the reactor, and by io_uring. @returns us per request */
+function inMemory(path: string, { bytes, count }: Job): { here: number; uring: number } {
+  const reactor = new Reactor();
+  const least = (engine: 'memory' | 'io_uring'): number => {
+    const loop = new BlockLoop(reactor, { path, direct: false, bytes, depth: 1, engine });
+    const { next } = new Places(loop.diskBytes, bytes);
+    let us = Number.POSITIVE_INFINITY;
+    for (let pass = 0; pass < PASSES; pass++)
+      us = Math.min(
+        us,
+        timed(() => loop.run(count, false, next)),
+      );
+    loop.close();
+    return us / count;
+  };
+  const result = { here: least('memory'), uring: least('io_uring') };
+  reactor.close();
+  return result;
+}
+
+function run({ quick, folder, memoryFolder }: BenchOptions, job: Job): Measurement | Skipped {
   const ring = IoUring.create(1);
   if (typeof ring === 'number') return { skipped: `no io_uring: ${errnoName(-ring)}` };
   ring.close();
-  const path = makeFile(folder, quick ? QUICK_FILE_BYTES : FILE_BYTES);
+  const fileBytes = quick ? QUICK_FILE_BYTES : FILE_BYTES;
+  const path = makeFile(folder, fileBytes);
   const count = quick ? Math.ceil(job.count / 20) : job.count;
   const { ours, floor, single, write } = measure(path, { ...job, count });
+  const memory = inMemory(makeFile(memoryFolder, fileBytes), { ...job, count: Math.ceil(count / 4) });
   const rate = (us: number) => job.bytes / us;
   return {
     value: rate(ours),
@@ -120,6 +142,8 @@ function run({ quick, folder }: BenchOptions, job: Job): Measurement | Skipped {
       depth_1_us_per_request: single,
       floor_us: floor,
       write_MB_s: rate(write),
+      memory_depth_1_us: memory.here,
+      memory_by_io_uring_depth_1_us: memory.uring,
     },
   };
 }

@@ -34,7 +34,8 @@ export interface BlockLoopOptions {
   readonly bytes: number;
   /** Requests in flight, 1 ... 42. */
   readonly depth: number;
-  readonly blocking: BlockingCalls | undefined;
+  /** Whose system calls. */
+  readonly engine: 'io_uring' | 'memory';
 }
 
 /** Calls nobody makes: where io_uring serves the disk. */
@@ -85,10 +86,16 @@ export class BlockLoop implements Notifier {
     this.#depth = depth;
     this.#reactor = reactor;
     const log = { info: () => {}, warn: () => {} };
-    const { path, direct, blocking } = options;
+    const { path, direct, engine } = options;
     const disk = openDisk(
-      { path, direct, readOnly: false, requests: SIZE, ioUring: blocking === undefined },
-      { loop: reactor, log, blocking: blocking ?? NO_CALLS },
+      {
+        path,
+        direct,
+        readOnly: false,
+        requests: SIZE,
+        engine,
+      },
+      { loop: reactor, log, blocking: NO_CALLS },
     );
     this.#sectors = disk.facts.sectors;
     this.#device = new BlkDevice({

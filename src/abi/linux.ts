@@ -193,6 +193,7 @@ export const STATFS_FSID_OFF = 56;
 export const STATFS_NAMELEN_OFF = 64;
 export const STATFS_BYTES = 120;
 export const PROC_SUPER_MAGIC = 0x9fa0;
+export const TMPFS_MAGIC = 0x0102_1994;
 
 // struct linux_dirent64 of getdents64(2)
 export const DIRENT64_INO_OFF = 0;

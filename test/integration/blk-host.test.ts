@@ -49,6 +49,17 @@ function hostTest(
   test(`${title} (worker)`, { skip: missing }, (t) => body(t, 'worker'));
 }
 
+/** As {@link hostTest}, for disks that may lie in memory. */
+function memoryTest(
+  title: string,
+  missing: string | false,
+  body: (t: TestContext, engine: Engine) => Promise<void>,
+): void {
+  hostTest(title, missing, body);
+  const uring = missing === false ? noIoUring() : missing;
+  test(`${title} (memory)`, { skip: uring }, (t) => body(t, 'memory'));
+}
+
 /** Writes pieces one after the other until one fails. @returns how many succeeded */
 async function fill(rig: BlockRig, pieces: number): Promise<number> {
   for (let i = 0; i < pieces; i++) {
@@ -65,7 +76,7 @@ async function fill(rig: BlockRig, pieces: number): Promise<number> {
 const mounts = noMounts();
 const loops = noLoops();
 
-hostTest(
+memoryTest(
   'blk on a full file system: writes → IOERR; reads and flush work; space again → writes too',
   mounts,
   async (t, engine) => {
@@ -89,7 +100,7 @@ hostTest(
   },
 );
 
-hostTest(
+memoryTest(
   'blk: discard on a full file system → its space can be written elsewhere',
   mounts,
   async (t, engine) => {
@@ -129,7 +140,7 @@ for (const direct of [false, true]) {
   });
 }
 
-hostTest(
+memoryTest(
   'blk: the image is cut off behind our back → reads there are IOERR, before it they work, writes end',
   false,
   async (t, engine) => {

@@ -2,7 +2,7 @@
 import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FileDisk } from '#lkvm/backends/block/disk.js';
-import { openDisk } from '#lkvm/backends/block/open-disk.js';
+import { type DiskEngine, openDisk } from '#lkvm/backends/block/open-disk.js';
 import { Reactor } from '#lkvm/reactor/reactor.js';
 import { IoUring } from '#lkvm/sys/io-uring.js';
 import { errnoName } from '#lkvm/sys/libc.js';
@@ -19,7 +19,7 @@ const LIMIT_MS = 60_000;
 const guard = new ShutdownGuard();
 
 /** Who makes the system calls. */
-export type Engine = 'io_uring' | 'worker';
+export type Engine = DiskEngine;
 
 export interface BlockRigOptions extends BlkDriverOptions {
   readonly path: string;
@@ -41,6 +41,7 @@ export function noIoUring(): string | false {
 export function engineTest(title: string, body: (t: TestContext, engine: Engine) => Promise<void>): void {
   test(`${title} (io_uring)`, { skip: noIoUring() }, (t) => body(t, 'io_uring'));
   test(`${title} (worker)`, (t) => body(t, 'worker'));
+  test(`${title} (memory)`, { skip: noIoUring() }, (t) => body(t, 'memory'));
 }
 
 /** See the file's head. */
@@ -107,7 +108,7 @@ export async function blockRig(t: TestContext, options: BlockRigOptions): Promis
       readOnly: options.readOnly ?? false,
       direct: options.direct ?? false,
       requests: options.size ?? 64,
-      ioUring: engine !== 'worker',
+      engine: engine ?? 'io_uring',
     },
     { loop: reactor, log: { info: () => {}, warn: () => {} }, blocking },
   );

@@ -2,6 +2,7 @@
  * Opening a disk: a raw image file or a block device of the host. Everything that can be wrong with it is found here,
  * before a guest starts, and said in one line. Thread: reactor, at the start.
  */
+import { readFileSync } from 'node:fs';
 import { EACCES, EAGAIN, EBUSY, EINVAL, EPERM, EROFS } from '../../abi/errno.js';
 import {
   FALLOC_FL_KEEP_SIZE,
@@ -10,6 +11,7 @@ import {
   LOCK_NB,
   LOCK_SH,
   O_PATH,
+  TMPFS_MAGIC,
 } from '../../abi/linux.js';
 import { S_IFBLK, S_IFDIR, S_IFMT, S_IFREG } from '../../abi/p9.js';
 import { O_DIRECT, O_EXCL, O_RDONLY, O_RDWR } from '../../sys/arch.js';
@@ -21,7 +23,7 @@ import {
 } from '../../sys/block-device.js';
 import { close, fallocate, flock, open } from '../../sys/fd.js';
 import { errnoName } from '../../sys/libc.js';
-import { DirectAlignment, FileStat } from '../../sys/stat.js';
+import { DirectAlignment, FileStat, FileSystemStat } from '../../sys/stat.js';
 import { StartError } from '../../util/errors.js';
 import type { BlockFacts } from '../../virtio/devices/blk/backend.js';
 
@@ -46,6 +48,8 @@ export interface DiskImage {
   /** The same file with O_DIRECT, or -1. */
   readonly directFd: number;
   readonly isBlockDevice: boolean;
+  /** The file is in memory and stays there: nothing that reads or writes it waits for a disk. */
+  readonly isMemory: boolean;
   readonly facts: BlockFacts;
   /** What offsets and lengths, and what addresses must be multiples of to use `directFd`. */
   readonly directAlign: number;
@@ -99,6 +103,7 @@ function build(options: DiskOptions, isBlockDevice: boolean, fds: number[]): Dis
     fd,
     directFd,
     isBlockDevice,
+    isMemory: !isBlockDevice && isMemory(fd),
     facts: {
       sectors: bytes / SECTOR,
       readOnly,
@@ -178,6 +183,17 @@ function checkSize(path: string, bytes: number): void {
   if (bytes === 0) throw new StartError(`disk ${path} is empty`);
   if (bytes % SECTOR !== 0) {
     throw new StartError(`disk ${path} has ${bytes} bytes, which is not a multiple of ${SECTOR}`);
+  }
+}
+
+/** On a tmpfs, and no swap space it could be moved to. Swap that is added later makes it slower, not wrong. */
+function isMemory(fd: number): boolean {
+  const stat = new FileSystemStat();
+  if (stat.ofFd(fd) < 0 || stat.type !== TMPFS_MAGIC) return false;
+  try {
+    return readFileSync('/proc/swaps', 'utf8').trim().split('\n').length <= 1;
+  } catch {
+    return false;
   }
 }
 

@@ -68,6 +68,7 @@ function make(image: Partial<DiskImage> = {}) {
     fd: FD,
     directFd: -1,
     isBlockDevice: false,
+    isMemory: false,
     directAlign: 512,
     directMemoryAlign: 512,
     facts: {
