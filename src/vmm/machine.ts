@@ -4,7 +4,7 @@ import type { ConsoleStream } from '../machine/console-stream.js';
 import { fromWire, LkvmError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { shutdownGuard } from '../workers/guard.js';
-import type { ThreadEnd, WorkerThread } from '../workers/host.js';
+import { STOP_LIMIT_MS, type ThreadEnd, type WorkerThread } from '../workers/host.js';
 import type { IoService } from '../workers/io/service.js';
 import {
   exitCodeOf,
@@ -15,6 +15,9 @@ import {
 } from '../workers/vcpu/outcome.js';
 import type { VcpuEnd, VcpuThread } from '../workers/vcpu/thread.js';
 import type { VirtualMachine, VmExit } from './vm-types.js';
+
+/** Added to the time that threads are given to stop, for each vCPU, in milliseconds. */
+const STOP_LIMIT_PER_VCPU_MS = 200;
 
 /** What a machine is made of, for its end: everything that main owns. */
 export interface MachineOwned {
@@ -121,7 +124,9 @@ export class Machine implements VirtualMachine {
     let end = exit;
     try {
       for (const vcpu of this.#vcpus) vcpu.requestStop();
-      await Promise.all(this.#vcpus.map((vcpu) => vcpu.stop()));
+      // A worker that is still loading its modules looks at the request afterwards; many take turns on few processors.
+      const limitMs = STOP_LIMIT_MS + STOP_LIMIT_PER_VCPU_MS * this.#vcpus.length;
+      await Promise.all(this.#vcpus.map((vcpu) => vcpu.stop(limitMs)));
       await this.#reactor?.stop();
       await this.#owned.io.stop();
       this.#owned.release();
