@@ -121,6 +121,7 @@ export const STRUCTS: Record<string, readonly [type: string, fieldPrefix: string
 export const EXPRESSIONS: Record<string, string> = {
   IFREQ_UNION_OFF: 'offsetof(struct ifreq, ifr_flags)',
   OPEN_HOW_BYTES: 'sizeof(struct open_how)',
+  PTMX_RDEV: 'makedev(TTYAUX_MAJOR, 2)',
   SIGRT_FIRST_FREE: 'SIGRTMIN',
   SOCKADDR_IN_ADDR_OFF: 'offsetof(struct sockaddr_in, sin_addr)',
   STATX_NSEC_OFF: 'offsetof(struct statx_timestamp, tv_nsec)',
@@ -184,6 +185,8 @@ export const GROUPS: readonly Group[] = [
   {
     name: 'abi/linux.ts',
     headers: [
+      'sys/sysmacros.h',
+      'linux/major.h',
       'fcntl.h',
       'dirent.h',
       'sys/stat.h',
