@@ -1,6 +1,6 @@
 // io_uring on this kernel.
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { EBADF, ECANCELED, EINVAL, ETIME } from '#lkvm/abi/errno.js';
@@ -79,7 +79,7 @@ test('IoUring: writev, fdatasync, fallocate, readv → done, each by its token',
 
 test('IoUring: offsets beyond 4 GiB → 64 bits arrive', { skip }, (t) => {
   const ring = ringOf(t, 1);
-  const { fd } = fileOf(t, new Uint8Array(1));
+  const { path, fd } = fileOf(t, new Uint8Array(1));
   const one = vector(1);
   one.data[0] = 0x77;
   const far = 5 * 2 ** 32 + 3;
@@ -89,6 +89,7 @@ test('IoUring: offsets beyond 4 GiB → 64 bits arrive', { skip }, (t) => {
   ring.readv(fd, one.iov, 1, far, 0);
   assert.deepEqual(finish(ring, 1), new Map([[0, 1]]));
   assert.equal(one.data[0], 0x77);
+  assert.equal(statSync(path).size, far + 1);
 });
 
 test('IoUring: a bad descriptor in the middle → -EBADF for it, the calls behind it are made', {

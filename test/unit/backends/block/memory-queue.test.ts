@@ -69,6 +69,10 @@ test('MemoryQueue: read, write, flush → answered within submit, in order, as o
 
 test('MemoryQueue: more calls than ever before, and calls given by answers → all, in order', (t) => {
   const { queue, answers, state, fd } = make(t);
+  // So that the list of calls does not begin at its first place when it grows
+  for (let i = 0; i < 5; i++) queue.fdatasync(fd, 0);
+  queue.submit();
+  answers.length = 0;
   state.onDone = (token) => {
     if (token < 100) queue.preadv(fd, vector(), 1, 0, token + 100);
   };
