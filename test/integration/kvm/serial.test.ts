@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Asm, BX, CX, DX } from '../../support/asm.js';
 import { MAIN } from '../../support/cli.js';
 import { skipWithoutKvm } from '../../support/kvm-rig.js';
 import { tempDir } from '../../support/temp.js';
@@ -113,8 +114,89 @@ const TIMER_2 = [
   ...POWER_OFF,
 ];
 
+/** Where a handler begins in its program. */
+const HANDLER = 0x80;
+const VECTOR = 0x20;
+/** FIFO loads that {@link INTERRUPT_PRINT} sends. */
+const LOADS = 512;
+
+/** Line 4 of the first PIC calls HANDLER in the image's segment; the port's FIFO is on. */
+function wireSerial(asm: Asm, interrupts: number): Asm {
+  return asm
+    .db(0x31, 0xc0) // xor ax, ax
+    .db(0x8e, 0xd8) // mov ds, ax
+    .storeWord(4 * (VECTOR + 4), HANDLER)
+    .storeWord(4 * (VECTOR + 4) + 2, 0x1000)
+    .outByte(0x20, 0x11) // initialise: edges, cascade
+    .outByte(0x21, VECTOR)
+    .outByte(0x21, 0x04)
+    .outByte(0x21, 0x01)
+    .outByte(0x21, 0xef) // all but line 4 masked
+    .mov(DX, 0x3fa)
+    .movAl(0x01)
+    .outDx()
+    .mov(DX, 0x3f9)
+    .movAl(interrupts)
+    .outDx();
+}
+
+/** Sends 16 bytes for each "transmitter empty", and sleeps in between: an interrupt that is lost stops it for ever. */
+const INTERRUPT_PRINT = wireSerial(new Asm(16).mov(BX, LOADS), 0x02)
+  .label('wait')
+  .sti()
+  .hlt()
+  .cli()
+  .db(0x85, 0xdb) // test bx, bx
+  .jne('wait')
+  .db(...POWER_OFF)
+  .padTo(HANDLER)
+  .mov(DX, 0x3fa)
+  .inDx()
+  .cmpAl(0xc2)
+  .jne('done')
+  .mov(CX, 16)
+  .mov(DX, 0x3f8)
+  .label('put')
+  .db(0x88, 0xd8) // mov al, bl
+  .outDx()
+  .loop('put')
+  .db(0x4b) // dec bx
+  .jne('done')
+  .mov(DX, 0x3f9)
+  .movAl(0)
+  .outDx()
+  .label('done')
+  .outByte(0x20, 0x20)
+  .iret()
+  .code();
+
+/** As {@link ECHO}, but sleeps until an interrupt says that there is input, and then takes what is there. */
+const INTERRUPT_ECHO = wireSerial(new Asm(16), 0x01)
+  .label('wait')
+  .sti()
+  .hlt()
+  .jmp('wait')
+  .padTo(HANDLER)
+  .label('next')
+  .mov(DX, 0x3fd)
+  .inDx()
+  .db(0xa8, 0x01) // test al, 1
+  .je('done')
+  .mov(DX, 0x3f8)
+  .inDx()
+  .cmpAl(EOT)
+  .je('off')
+  .outDx()
+  .jmp('next')
+  .label('done')
+  .outByte(0x20, 0x20)
+  .iret()
+  .label('off')
+  .db(...POWER_OFF)
+  .code();
+
 /** A machine with one vCPU, its console on pipes. Killed after the test. */
-function start(t: TestContext, program: readonly number[]) {
+function start(t: TestContext, program: Iterable<number>) {
   const image = join(tempDir(t), 'guest.bin');
   writeFileSync(image, Uint8Array.from(program));
   const child = spawn(process.execPath, [MAIN, 'run', '-k', image, '-c', '1', '-m', '64']);
@@ -151,6 +233,32 @@ test('serial console: guest sends without looking and powers off, reader is late
   const text = await outputOf(child);
   assert.deepEqual(await ended, [0, null]);
   assert.ok(text.equals(Buffer.from(Array.from({ length: BYTES }, (_, i) => 0x30 + (i & 0x3f)))));
+});
+
+test('serial console: guest sends on interrupts only → one comes for each load of the FIFO', {
+  skip,
+}, async (t) => {
+  const { child, ended } = start(t, INTERRUPT_PRINT);
+  const text = await outputOf(child);
+  assert.deepEqual(await ended, [0, null]);
+  const expected = Array.from({ length: 16 * LOADS }, (_, i) => (LOADS - (i >>> 4)) & 0xff);
+  assert.ok(text.equals(Buffer.from(expected)), `${text.length} bytes came`);
+});
+
+test('serial console: 16 KiB pasted into a guest that reads on interrupts only → all of it comes back', {
+  skip,
+}, async (t) => {
+  const { child, ended } = start(t, INTERRUPT_ECHO);
+  const text = Buffer.from(Array.from({ length: BYTES / 4 }, (_, i) => 0x20 + (i % 95)));
+  // In pieces, so that the guest sleeps many times.
+  for (let at = 0; at < text.length; at += 1000) {
+    child.stdin.write(text.subarray(at, at + 1000));
+    await sleep(1);
+  }
+  child.stdin.end(Buffer.of(EOT));
+  const back = await outputOf(child);
+  assert.deepEqual(await ended, [0, null]);
+  assert.ok(back.equals(text), `${back.length} bytes came back`);
 });
 
 test('debug port: bytes to 0xe9 → on the standard output', { skip }, async (t) => {
