@@ -34,7 +34,7 @@ fi
 stale=
 if [ ! -e dist/.built ]; then
   stale=1
-elif [ -n "$(find src tsconfig.json tsconfig.base.json package.json -newer dist/.built -print -quit)" ]; then
+elif [ -n "$(find src scripts/bundle.mjs tsconfig.json tsconfig.base.json package.json -newer dist/.built -print -quit)" ]; then
   stale=1
 fi
 if [ -n "$stale" ]; then
@@ -46,6 +46,7 @@ if [ -n "$stale" ]; then
   while IFS= read -r file; do
     source=src/${file#dist/}
     [ -e "${source%.js}.ts" ] || rm -f "$file" "$file.map" "${file%.js}.d.ts"
-  done < <(find dist -name '*.js')
+  done < <(find dist -name '*.js' -not -path 'dist/bundle/*')
+  run_quietly node scripts/bundle.mjs
   mv dist/.building dist/.built
 fi

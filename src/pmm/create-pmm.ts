@@ -143,7 +143,7 @@ async function startReactor(pmm: Pmm, data: PmmReactorData, extras: PmmExtras): 
 function reactorOwner(pmm: Pmm, services: () => RemoteServices | undefined, ready: () => void): ThreadOwner {
   return {
     onMessage: (body) => {
-      const message = body as PmmReactorMessage; // posted by reactor-entry.ts only
+      const message = body as PmmReactorMessage; // posted by pmm-reactor.ts only
       if (message.type === 'ready') {
         pmm.taps = message.taps;
         ready();

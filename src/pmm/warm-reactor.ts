@@ -16,7 +16,7 @@ export class WarmReactor {
   constructor() {
     this.#thread = new WorkerThread({
       name: 'lkvm reactor',
-      entry: new URL('./reactor-entry.js', import.meta.url),
+      entry: new URL('./pmm-reactor.js', import.meta.url),
       data: undefined,
       wake: 'fd',
       guard: shutdownGuard,

@@ -33,8 +33,8 @@ import { NO_END, ThreadParts } from './thread-parts.js';
 import type { VirtualMachine, VmExtras } from './vm-types.js';
 
 const SILENT: Log = { info: () => undefined, warn: () => undefined };
-const REACTOR_ENTRY = new URL('./reactor-entry.js', import.meta.url);
-const VCPU_ENTRY = new URL('./vcpu-entry.js', import.meta.url);
+const REACTOR_ENTRY = new URL('./vm-reactor.js', import.meta.url);
+const VCPU_ENTRY = new URL('./vm-vcpu.js', import.meta.url);
 
 /**
  * Checks the options, makes the machine, opens its devices, loads the guest and starts it. Resolves when the guest runs.
@@ -156,7 +156,7 @@ function startReactor(
     guard: shutdownGuard,
     owner: {
       onMessage: (body) => {
-        const message = body as VmReactorMessage; // posted by reactor-entry.ts only
+        const message = body as VmReactorMessage; // posted by vm-reactor.ts only
         if (message.type === 'ready') resolve(message.taps);
         else if (message.type === 'log') log[message.level](message.text);
         else if (message.type !== 'escape') services?.onMessage(message);

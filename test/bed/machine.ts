@@ -33,7 +33,7 @@ export interface MachineSpec {
 export type Vmm = 'lkvm' | 'qemu';
 
 /** The lkvm command of this checkout. */
-export const LKVM: readonly string[] = [process.execPath, join(projectRoot, 'dist/cli/main.js')];
+export const LKVM: readonly string[] = [process.execPath, join(projectRoot, 'dist/bundle/main.js')];
 
 // A guest that has crashed ends at once, and with it its test. The full log costs thousands of exits; LKVM_BED_LOUD=1 shows it.
 const WORDS = process.env['LKVM_BED_LOUD'] === '1' ? 'panic=-1' : 'panic=-1 quiet';

@@ -4,7 +4,6 @@ import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { StartError } from '../../util/errors.js';
 import { type CommandResult, MarkParser } from './script-session.js';
 
@@ -106,7 +105,7 @@ export class AuxChild implements Disposable {
   readonly #onExit = () => this.#process.kill('SIGKILL');
 
   constructor(place: DemoPlace, script: boolean) {
-    const main = fileURLToPath(new URL('../main.js', import.meta.url));
+    const [, main = ''] = process.argv; // this program
     const words = ['aux', '--die-with-parent', '--shmem-backend', `file:${place.poolPath}`];
     words.push('--notify', `socket:${place.socketPath}`, ...(script ? ['--script'] : []));
     this.#process = spawn(process.execPath, [main, ...words], { stdio: ['ignore', 'ignore', 'inherit'] });
