@@ -1,4 +1,5 @@
 /** A guest under test, as data, and the commands that start it: lkvm of this checkout, or QEMU to compare with. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../support/project.js';
 import { type KernelName, kernelFiles } from './cache.js';
@@ -33,7 +34,11 @@ export interface MachineSpec {
 export type Vmm = 'lkvm' | 'qemu';
 
 /** The lkvm command of this checkout. */
-export const LKVM: readonly string[] = [process.execPath, join(projectRoot, 'dist/bundle/main.js')];
+export const LKVM: readonly string[] = [
+  process.execPath,
+  // `npm test` makes both. Who compiles by hand has no joined one, or removes it: it would be out of date.
+  [join(projectRoot, 'dist/bundle/main.js'), join(projectRoot, 'dist/cli/main.js')].find(existsSync) ?? '',
+];
 
 // A guest that has crashed ends at once, and with it its test. The full log costs thousands of exits; LKVM_BED_LOUD=1 shows it.
 const WORDS = process.env['LKVM_BED_LOUD'] === '1' ? 'panic=-1' : 'panic=-1 quiet';
