@@ -76,9 +76,9 @@ async function start(given: VmConfig, extras: VmExtras): Promise<Machine> {
     release: () => hardware.close(),
   });
   const reactor = startReactor(machine, { config, parts: hardware.parts, io: io.init }, extras);
-  const vcpus = startVcpus(machine, hardware, config, log);
-  machine.attach(reactor.thread, vcpus);
+  machine.attach(reactor.thread, []);
   try {
+    machine.attach(reactor.thread, startVcpus(machine, hardware, config, log));
     // Main loads the guest while the workers load their modules.
     prepareGuest(hardware, config, log);
     machine.taps = await reactor.ready;
