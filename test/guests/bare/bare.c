@@ -21,10 +21,7 @@ void finish(u8 code) {
 }
 
 void print(const char *text) {
-  for (; *text; text++) {
-    while (!(inb(SERIAL + LSR) & LSR_THRE)) {}
-    outb(SERIAL, (u8)*text);
-  }
+  for (; *text; text++) outb(DEBUG_OUTPUT, (u8)*text);
 }
 
 void print_number(u32 value) {

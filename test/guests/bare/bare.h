@@ -8,7 +8,7 @@ typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-enum { SERIAL = 0x3f8, LSR = 5, LSR_DR = 1, LSR_THRE = 0x20, DEBUG_EXIT = 0xf4 };
+enum { SERIAL = 0x3f8, LSR = 5, LSR_DR = 1, DEBUG_OUTPUT = 0xe9, DEBUG_EXIT = 0xf4 };
 
 static inline void outb(u16 port, u8 value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
 static inline void outl(u16 port, u32 value) { __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port)); }

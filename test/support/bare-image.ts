@@ -1,0 +1,66 @@
+// Bare-metal images of `test/guests/bare/`, made by the C compiler, and `lkvm run` with one of them.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { projectRoot } from './project.js';
+import { hasTool } from './tools.js';
+
+const SOURCES = { hostile: ['hostile', 'virtio', 'bare'], paste: ['paste', 'bare'] } as const;
+
+/** An image. */
+export type BareImage = keyof typeof SOURCES;
+
+// 32-bit code without any library, of instructions that KVM's emulator knows, loaded from 1 MiB on.
+const FLAGS = [
+  ...['-m32', '-march=i486', '-Os', '-Wall', '-Wextra', '-Werror', '-ffreestanding', '-nostdlib', '-static'],
+  ...['-fno-pic', '-no-pie', '-mgeneral-regs-only', '-fcf-protection=none', '-fno-stack-protector'],
+  ...['-fno-asynchronous-unwind-tables', '-fno-tree-loop-distribute-patterns'],
+  ...['-Wl,--build-id=none', '-Wl,-Ttext-segment=0x100000', '-Wl,-z,noexecstack'],
+];
+
+/** For `test({ skip })`: false if images can be compiled, else the reason. */
+export function skipWithoutCompiler(): string | false {
+  return hasTool('gcc') ? false : 'not installed: gcc';
+}
+
+/** Compiles an image. @returns its path */
+export function buildImage(folder: string, image: BareImage): string {
+  const path = join(folder, image);
+  const sources = SOURCES[image].map((name) => join(projectRoot, 'test/guests/bare', `${name}.c`));
+  execFileSync('gcc', [...FLAGS, '-o', path, ...sources]);
+  return path;
+}
+
+/** How `lkvm` has ended, and what came. */
+export interface LkvmResult {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+/** A running `lkvm`. */
+export interface RunningLkvm {
+  readonly child: ChildProcess;
+  readonly ended: Promise<LkvmResult>;
+  /** Both outputs so far. */
+  text(): string;
+}
+
+/** Starts `lkvm run` of this checkout; it is killed if it takes longer than `limitMs`. */
+export function startLkvm(args: readonly string[], limitMs: number): RunningLkvm {
+  const main = join(projectRoot, 'dist/cli/main.js');
+  const child = spawn(process.execPath, [main, 'run', ...args], {
+    stdio: 'pipe',
+    timeout: limitMs,
+    killSignal: 'SIGKILL',
+  });
+  let output = '';
+  child.stdout.on('data', (data: Buffer) => {
+    output += data.toString('latin1');
+  });
+  child.stderr.on('data', (data: Buffer) => {
+    output += data.toString('latin1');
+  });
+  const ended = new Promise<LkvmResult>((resolve) => {
+    child.once('close', (code) => resolve({ code, output }));
+  });
+  return { child, ended, text: () => output };
+}
