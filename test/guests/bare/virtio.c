@@ -124,7 +124,7 @@ int start_device(const Device *d, u8 *area) {
 static int answered(u8 *area) {
   for (u32 i = 0; i < POLLS; i++) {
     if (*(volatile u16 *)(area + USED + 2) == 1) return area[RESULT] == 0;
-    inb(0x61); // leaves the processor to others, if there is just one
+    inb(0x80); // goes to user space: if there is just one processor, others get it
   }
   return 0;
 }
