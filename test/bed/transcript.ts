@@ -6,11 +6,15 @@ interface Waiter {
   readonly done: (match: RegExpExecArray) => void;
 }
 
+/** From new text to a look at it, milliseconds. */
+const LOOK_MS = 10;
+
 /** Text that grows. */
 export class Transcript {
   #text = '';
   #read = 0;
   #ended: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #waiters = new Map<Waiter, (error: Error) => void>();
   readonly #name: string;
 
@@ -27,7 +31,8 @@ export class Transcript {
   /** Adds output. */
   add(text: string): void {
     this.#text += text;
-    this.#look();
+    // Not at every piece: a search looks at all the text again, and much may come in small pieces.
+    this.#timer ??= setTimeout(() => this.#look(), LOOK_MS);
   }
 
   /** Nothing more will come. @param how for the messages of those who still wait */
@@ -77,6 +82,8 @@ export class Transcript {
   }
 
   #look(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     for (const waiter of this.#waiters.keys()) {
       const match = waiter.pattern.exec(this.#text.slice(this.#read));
       if (match === null) continue;
