@@ -13,10 +13,12 @@ import { type KernelName, kernelFiles } from './cache.js';
 import { type InitrdOptions, writeInnerInitrd, writeOuterInitrd } from './initrd.js';
 import { OuterProcess, type ProcessResult } from './outer-process.js';
 import { Transcript } from './transcript.js';
-import { EXIT, type Frame, FrameReader, frame, type ProcessEnd, READY, SPAWN } from './wire.js';
+import { EXIT, type Frame, FrameReader, frame, NUDGE, type ProcessEnd, READY, SPAWN } from './wire.js';
 
 /** Until the outer guest has started; it takes 4 s on an idle machine. */
 const BOOT_LIMIT_MS = 120_000;
+/** Between two nudges, milliseconds. */
+const NUDGE_MS = 2000;
 const BOOT_TRIES = 3;
 const RUN_LIMIT_MS = 120_000;
 const KILL_LIMIT_MS = 30_000;
@@ -184,6 +186,8 @@ export class OuterGuest {
 
   #connected(socket: Socket): void {
     this.#socket = socket;
+    const nudge = setInterval(() => this.#send(NUDGE, 0, ''), NUDGE_MS);
+    socket.once('close', () => clearInterval(nudge));
     const reader = new FrameReader((message) => this.#take(message));
     socket.on('data', (data) => reader.push(data));
     socket.on('error', () => {}); // QEMU has ended: `close` of the process tells

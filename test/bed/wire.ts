@@ -3,6 +3,8 @@
  * bytes, of what follows the header), a kind (1 byte), a process number (4 bytes) and the payload. Little endian.
  */
 
+/** Says nothing. One run stood still in the middle of a paste until another frame came; it is not known why. */
+export const NUDGE = 0;
 /** Kinds of frames; the first three go to the guest. */
 export const SPAWN = 1;
 export const INPUT = 2;
