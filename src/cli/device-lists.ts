@@ -1,17 +1,17 @@
 /** `--features`, `--queue-size`, `--region` and `--static`: what is fixed beforehand, by device type. Errors: ConfigError. */
-import { DEVICE_TYPES, type DeviceType, deviceTypeOfWord } from '../pmm/device-table.js';
-import type { PmmCommonDeviceOptions, PmmDeviceOptions } from '../pmm/options.js';
+import { DEVICE_TYPES, type DeviceType, deviceTypeOfWord } from '../machine/device-table.js';
+import type { HvlCommonOptions, HvlDeviceOptions } from '../machine/hvl-options.js';
 import { ConfigError } from '../util/errors.js';
 import type { ParsedOptions } from './parse-options.js';
 import { numberOf, sizeOf, splitPair } from './values.js';
 
-type Features = NonNullable<PmmCommonDeviceOptions['features']>;
-type Settings = { -readonly [K in keyof PmmCommonDeviceOptions]: PmmCommonDeviceOptions[K] };
+type Features = NonNullable<HvlCommonOptions['features']>;
+type Settings = { -readonly [K in keyof HvlCommonOptions]: HvlCommonOptions[K] };
 
 /** What was said about each type. */
 export interface DeviceLists {
   /** Adds the settings to devices. Errors: ConfigError if something was said about a type that is not among them. */
-  apply(devices: readonly PmmDeviceOptions[]): PmmDeviceOptions[];
+  apply(devices: readonly HvlDeviceOptions[]): HvlDeviceOptions[];
 }
 
 /** Reads the four options. */
@@ -51,7 +51,7 @@ class Lists implements DeviceLists {
     return settings;
   }
 
-  apply(devices: readonly PmmDeviceOptions[]): PmmDeviceOptions[] {
+  apply(devices: readonly HvlDeviceOptions[]): HvlDeviceOptions[] {
     for (const [word, option] of this.#said) {
       if (devices.some((device) => device.type === word)) continue;
       const given = [...new Set(devices.map((device) => device.type))].join(', ') || 'none';

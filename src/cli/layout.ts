@@ -1,6 +1,7 @@
 /** `lkvm layout`: the memory map of a PMM, without starting one. */
+
+import { poolLayout } from '../machine/pool-map.js';
 import { buildPmmConfig } from '../pmm/build-config.js';
-import { pmmLayout } from '../pmm/memory-map.js';
 import { ConfigError } from '../util/errors.js';
 import type { LayoutInput } from './layout/facts.js';
 import { logOf, remarkAll } from './log-words.js';
@@ -76,7 +77,7 @@ export const command: CommandSpec = {
     const printer = await printerOf(options);
     const words = readPmmWords(options);
     const config = buildPmmConfig(words.options);
-    const layout = pmmLayout(config);
+    const layout = poolLayout(config);
     const text = printer({ config, layout });
     remarkAll(words.remarks, logOf(options));
     if (words.dumpDtb !== undefined) dumpDtb(config, words.dumpDtb);

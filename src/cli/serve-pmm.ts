@@ -1,10 +1,10 @@
 /** The common part of `run` and `pmm`: from words to a checked configuration, and then to a running PMM. */
 import { writeFileSync } from 'node:fs';
+import { deviceType } from '../machine/device-table.js';
 import { resolveShares } from '../machine/host-paths.js';
+import { layoutDtb, poolLayout } from '../machine/pool-map.js';
 import { buildPmmConfig } from '../pmm/build-config.js';
 import type { PmmConfig } from '../pmm/config.js';
-import { deviceType } from '../pmm/device-table.js';
-import { layoutDtb, pmmLayout } from '../pmm/memory-map.js';
 import type { WarmReactor } from '../pmm/warm-reactor.js';
 import { StartError } from '../util/errors.js';
 import { logOf, remarkAll } from './log-words.js';
@@ -14,7 +14,7 @@ import { readPmmWords } from './pmm-words.js';
 /** Writes the device tree of a configuration to a file. Errors: StartError. */
 export function dumpDtb(config: PmmConfig, path: string): void {
   try {
-    writeFileSync(path, layoutDtb(pmmLayout(config)));
+    writeFileSync(path, layoutDtb(poolLayout(config)));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new StartError(`--dump-dtb ${path}: cannot write: ${code ?? String(error)}`, error);

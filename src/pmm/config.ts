@@ -2,7 +2,7 @@
  * What a PMM is made of: plain data, so that it can be built by the command line or by a library user, checked once,
  * and sent to the reactor worker.
  */
-import type { HvlDeviceSpec } from '../workers/reactor/device-spec.js';
+import type { HvlConfig } from '../machine/hvl-config.js';
 import type { PollSpec } from '../workers/reactor/poll-of.js';
 
 /** Where the shared memory comes from. */
@@ -24,19 +24,9 @@ export type NotifySpec =
 
 export type { PollSpec };
 
-/** A checked configuration. Devices are in slot order (protocol order, not command-line order). */
-export interface PmmConfig {
-  /** Driver-visible address of the pool, a multiple of 4096, not 0. */
-  readonly shmemAddr: number;
-  /** Bytes, a multiple of 4096. */
-  readonly shmemSize: number;
-  readonly withDtb: boolean;
+/** A checked configuration. */
+export interface PmmConfig extends HvlConfig {
   readonly pool: PoolSpec;
   readonly notify: NotifySpec;
   readonly poll: PollSpec;
-  readonly devices: readonly HvlDeviceSpec[];
-  /** Confine each device's rings and buffers to its own region (with-DTB only). */
-  readonly confine: boolean;
-  /** Detect a restart by the GUEST_PAGE_SIZE register; on unless a driver reads that register. */
-  readonly restartDetector: boolean;
 }

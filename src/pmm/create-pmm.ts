@@ -9,6 +9,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { ConsoleStream } from '../machine/console-stream.js';
+import { poolLayout } from '../machine/pool-map.js';
 import { checkServices, RemoteServices, type Services } from '../machine/remote-services.js';
 import { runDownScripts, runUpScripts, tapScripts } from '../machine/tap-scripts.js';
 import { COUNTER_COUNT } from '../util/counters.js';
@@ -20,7 +21,6 @@ import type { ThreadOwner, WorkerThread } from '../workers/host.js';
 import { IoService } from '../workers/io/service.js';
 import { buildPmmConfig } from './build-config.js';
 import type { PmmConfig } from './config.js';
-import { pmmLayout } from './memory-map.js';
 import type { PmmMainMessage, PmmReactorData, PmmReactorMessage } from './messages.js';
 import type { PmmOptions } from './options.js';
 import { Pmm } from './pmm.js';
@@ -61,7 +61,7 @@ export async function startPmm(config: PmmConfig, extras: PmmExtras = {}): Promi
 async function start(config: PmmConfig, extras: PmmExtras): Promise<Pmm> {
   const log = extras.log ?? SILENT;
   checkServices(config.devices, extras);
-  const layout = pmmLayout(config);
+  const layout = poolLayout(config);
   const pool = openPool(config, log);
   const console = extras.consoleStream === true ? new ConsoleStream() : undefined;
   const counters = new SharedArrayBuffer((layout.slots.length + 1) * COUNTER_COUNT * 8);

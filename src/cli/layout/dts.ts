@@ -3,7 +3,7 @@
  */
 import { fdtToDts, nodeLines } from '../../fdt/dts.js';
 import { fdtNode, propString, propU32 } from '../../fdt/tree.js';
-import { layoutTree } from '../../pmm/memory-map.js';
+import { layoutTree } from '../../machine/pool-map.js';
 import { ConfigError } from '../../util/errors.js';
 import { hex, type LayoutInput, slotSymbol, slotTitle } from './facts.js';
 

@@ -1,6 +1,7 @@
 /** What the printers of `lkvm layout` have in common. */
+
+import { type DeviceType, deviceTypeOfWord } from '../../machine/device-table.js';
 import type { PmmConfig } from '../../pmm/config.js';
-import { type DeviceType, deviceTypeOfWord } from '../../pmm/device-table.js';
 import type { HvlLayout, HvlSlot } from '../../virtio/transport/hvl/layout.js';
 
 /** A planned pool: input of every printer. */

@@ -1,5 +1,5 @@
 /** The memory map as one JSON object, for programs. Addresses are numbers, as the peer sees them. */
-import { segments } from '../../pmm/memory-map.js';
+import { segments } from '../../machine/pool-map.js';
 import type { HvlSlot } from '../../virtio/transport/hvl/layout.js';
 import { type LayoutInput, slotSymbol, typeOfSlot } from './facts.js';
 

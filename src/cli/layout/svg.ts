@@ -2,7 +2,7 @@
  * The memory map as a picture: one column from low to high addresses, one colour per device, heights not to scale. A
  * single SVG without scripts, fonts or references, readable on a light and on a dark page.
  */
-import { type Segment, segments } from '../../pmm/memory-map.js';
+import { type Segment, segments } from '../../machine/pool-map.js';
 import type { HvlLayout } from '../../virtio/transport/hvl/layout.js';
 import { bytesText, hex, type LayoutInput, slotTitle, typeOfSlot } from './facts.js';
 

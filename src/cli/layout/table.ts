@@ -1,5 +1,5 @@
 /** The memory map as a table for people. */
-import { type Segment, segments } from '../../pmm/memory-map.js';
+import { type Segment, segments } from '../../machine/pool-map.js';
 import type { HvlLayout, HvlSlot } from '../../virtio/transport/hvl/layout.js';
 import { bytesText, hex, type LayoutInput, slotTitle, typeOfSlot } from './facts.js';
 

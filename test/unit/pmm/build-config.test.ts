@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { poolLayout, segments } from '#lkvm/machine/pool-map.js';
 import { buildPmmConfig } from '#lkvm/pmm/build-config.js';
-import { pmmLayout, segments } from '#lkvm/pmm/memory-map.js';
 import type { PmmOptions } from '#lkvm/pmm/options.js';
 
 const shmem = { address: 0x3700_0000, bytes: 16 << 20 };
@@ -133,7 +133,7 @@ test('segments: any mix of devices, both layouts → pieces without gap or overl
       const devices = types.map((type) =>
         type === '9p' ? { type, directory: '/', static: fixed } : { type, static: fixed },
       ) as PmmOptions['devices'];
-      const layout = pmmLayout(build({ devices, dtb }));
+      const layout = poolLayout(build({ devices, dtb }));
       let end = layout.base;
       for (const segment of segments(layout)) {
         assert.equal(segment.start, end);

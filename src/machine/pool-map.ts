@@ -1,14 +1,14 @@
 /**
- * The memory map of a configuration: what the PMM builds and what `lkvm layout` prints. Pure arithmetic, nothing is
- * opened or touched.
+ * The memory map of a pool: what a machine with hypervisorless devices builds and what `lkvm layout` prints. Pure
+ * arithmetic, nothing is opened or touched.
  */
 import { HVL_BLOCK_BYTES, HVL_BLOCK_PAGE_BYTES, HVL_FDT_BYTES } from '../abi/hvl.js';
-import { macText } from '../machine/net-config.js';
 import { hvlDeviceTree } from '../virtio/transport/hvl/device-tree.js';
 import { type HvlDeviceRequest, type HvlLayout, planLayout } from '../virtio/transport/hvl/layout.js';
 import type { HvlDeviceSpec } from '../workers/reactor/device-spec.js';
-import type { PmmConfig } from './config.js';
 import { deviceType } from './device-table.js';
+import type { HvlConfig } from './hvl-config.js';
+import { macText } from './net-config.js';
 
 export { hvlDeviceTree as layoutDtb, hvlTree as layoutTree } from '../virtio/transport/hvl/device-tree.js';
 
@@ -49,7 +49,7 @@ export function deviceRequest(spec: HvlDeviceSpec): HvlDeviceRequest {
 }
 
 /** The places of all devices. Errors: ConfigError if something does not fit. */
-export function pmmLayout(config: PmmConfig): HvlLayout {
+export function poolLayout(config: HvlConfig): HvlLayout {
   return planLayout({
     base: config.shmemAddr,
     bytes: config.shmemSize,

@@ -1,9 +1,9 @@
 /**
- * What is known of each device type of a PMM before any device exists: its place in the order of slots, its sizes, and
+ * What is known of each hypervisorless device type before any device exists: its place in the order of slots, its sizes, and
  * what every machine knows of it.
  */
 import { HVL_DEVICE_TYPES, type HvlDeviceType } from '../abi/hvl.js';
-import { type DeviceFacts, type DeviceName, deviceFacts, isDeviceName } from '../machine/device-facts.js';
+import { type DeviceFacts, type DeviceName, deviceFacts, isDeviceName } from './device-facts.js';
 
 /** Facts about a type, and what the protocol fixes. */
 export interface DeviceType extends HvlDeviceType, DeviceFacts {
@@ -15,7 +15,7 @@ export const DEVICE_TYPES: readonly DeviceType[] = HVL_DEVICE_TYPES.flatMap((typ
   isDeviceName(type.name) ? [{ ...type, ...deviceFacts(type.name) }] : [],
 );
 
-/** Facts about a type that certainly exists in a PMM. */
+/** Facts about a type that certainly exists without a hypervisor. */
 export function deviceType(name: DeviceName): DeviceType {
   return DEVICE_TYPES.find((type) => type.name === name) as DeviceType;
 }
