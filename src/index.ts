@@ -4,6 +4,7 @@ import type { VirtualMachine, VmExtras } from './vmm/vm-types.js';
 
 export type { JsNetwork, NetworkPort, RemoteNetwork } from './backends/js-network/network.js';
 export { remoteNetwork } from './backends/js-network/network.js';
+export type { HvlDeviceOptions, HvlOptions } from './machine/hvl-options.js';
 export type { FileTree } from './p9/file-tree.js';
 export { type RemoteTree, type RemoteTreeServer, remoteTree } from './p9/remote-tree.js';
 export type {
@@ -28,7 +29,7 @@ export type {
 export type { Pmm, PmmDeviceCounters, PmmDeviceEvent, PmmExit } from './pmm/pmm.js';
 export { ConfigError, LkvmError, StartError, SysError } from './util/errors.js';
 export type { Log } from './util/ports.js';
-export type { VmDeviceOptions, VmDiskOptions, VmOptions } from './vmm/options.js';
+export type { VmDeviceOptions, VmDiskOptions, VmHvlOptions, VmOptions } from './vmm/options.js';
 export type { VirtualMachine, VmExit, VmExitReason, VmExtras } from './vmm/vm-types.js';
 
 /**

@@ -10,7 +10,7 @@ import type { CommandSpec } from './option-table.js';
 import type { ParsedOptions } from './parse-options.js';
 import { PMM_GROUPS } from './pmm-options.js';
 import { readPmmWords } from './pmm-words.js';
-import { dumpDtb } from './serve-pmm.js';
+import { dumpDtb } from './pool-words.js';
 
 type Printer = (input: LayoutInput) => string;
 

@@ -5,8 +5,8 @@ import type { Remark } from './device-words.js';
 import type { ParsedOptions } from './parse-options.js';
 import { choiceOf, numberOf, splitPair } from './values.js';
 
-/** The kind of machine that the cards will be in. */
-export type NetworkMachine = 'pmm' | 'kvm';
+/** The kind of machine that the cards will be in; "pool": a KVM guest with hypervisorless devices. */
+export type NetworkMachine = 'pmm' | 'kvm' | 'pool';
 
 /** A card, and the transport it was given by itself. */
 export interface CardOptions extends NetOptions {
@@ -100,9 +100,10 @@ function checkKey({ machine, net, remarks }: Reading, key: string, value: string
   switch (key) {
     case 'trans':
       net.transport = choiceOf<'mmio' | 'pci'>('--network trans', value, ['mmio', 'pci']);
-      if (net.transport === 'pci' && machine === 'pmm') {
+      if (net.transport === 'pci' && machine !== 'kvm') {
+        const mode = machine === 'pmm' ? '--pmm' : '--rsld';
         throw new ConfigError(
-          '--network trans=pci does not go with --pmm: there is no PCI bus in shared memory; use mmio',
+          `--network trans=pci does not go with ${mode}: there is no PCI bus in shared memory; use mmio`,
         );
       }
       return;

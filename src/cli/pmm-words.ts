@@ -5,12 +5,12 @@
 import type { NotifySpec } from '../pmm/config.js';
 import type { PmmDeviceOptions, PmmOptions, PmmPoolOptions } from '../pmm/options.js';
 import { ConfigError } from '../util/errors.js';
-import { readDeviceLists } from './device-lists.js';
-import { type Remark, readPoll, readShare } from './device-words.js';
+import { type Remark, readPoll } from './device-words.js';
 import { readNetworks } from './network-words.js';
 import type { ParsedOptions } from './parse-options.js';
 import { IGNORED_OPTIONS, KVM_OPTIONS } from './pmm-options.js';
-import { choiceOf, numberOf, sizeOf, splitKind, splitPair } from './values.js';
+import { readDumpDtb, readPoolShares, readPoolWords } from './pool-words.js';
+import { choiceOf, numberOf, splitKind, splitPair } from './values.js';
 
 const DEFAULT_POLL_US = 1000;
 const IVSHMEM = 'ivshmem is not supported yet';
@@ -28,30 +28,17 @@ export function readPmmWords(parsed: ParsedOptions): PmmWords {
   refuseKvmWords(parsed);
   checkTransport(parsed);
   const networks = readNetworks(parsed, 'pmm');
-  const lists = readDeviceLists(parsed);
-  const devices: PmmDeviceOptions[] = [...readShares(parsed), ...networks.nets, ...readConsole(parsed)];
+  const devices: PmmDeviceOptions[] = [...readPoolShares(parsed), ...networks.nets, ...readConsole(parsed)];
   if (parsed.has('rng')) devices.push({ type: 'rng' });
-  const dumpDtb = parsed.value('dump-dtb');
-  const dtb = !parsed.has('no-dtb');
-  if (dumpDtb !== undefined && !dtb) {
-    throw new ConfigError('--dump-dtb and --no-dtb exclude each other: there is no device tree to write');
-  }
   return {
     options: {
-      shmem: {
-        address: numberOf('--shmem-addr', parsed.value('shmem-addr') ?? '0'),
-        bytes: sizeOf('--shmem-size', parsed.value('shmem-size') ?? '0'),
-      },
-      dtb,
+      ...readPoolWords(parsed, devices),
       pool: readPool(parsed.value('shmem-backend'), parsed.has('force')),
       notify: readNotify(parsed.value('notify')),
       poll: readPoll(parsed.value('poll')),
-      devices: lists.apply(devices),
-      confine: parsed.flag('confine'),
-      restartDetector: parsed.flag('restart-detector'),
     },
     remarks: [...ignoredWords(parsed), ...networks.remarks],
-    dumpDtb,
+    dumpDtb: readDumpDtb(parsed),
   };
 }
 
@@ -166,9 +153,4 @@ function readConsole(parsed: ParsedOptions): PmmDeviceOptions[] {
   }
   choiceOf('--console', text, ['virtio']);
   return [{ type: 'console' }];
-}
-
-/** The share given last comes first, as in the original. */
-function readShares(parsed: ParsedOptions): PmmDeviceOptions[] {
-  return parsed.values('9p').map(readShare).reverse();
 }

@@ -80,7 +80,7 @@ const DEVICES: OptionGroup = {
     {
       name: 'transport',
       argument: 'pci|mmio',
-      text: 'How the guest finds its devices: virtio-pci (default) or virtio-mmio, announced by ACPI.',
+      text: 'How the guest finds its devices: virtio-pci (default) or virtio-mmio, announced by ACPI. With --rsld: mmio, register blocks in the pool.',
     },
   ],
 };
@@ -133,27 +133,44 @@ const MESSAGES: OptionGroup = {
 };
 
 const MODE: OptionGroup = {
-  title: 'Without a hypervisor (details: lkvm pmm --help)',
+  title: 'Devices without traps (details: docs/kvm.md and lkvm pmm --help)',
   options: [
     {
       name: 'rsld',
-      text: 'Hypervisorless signalling. With --pmm only, so far.',
+      text: 'Hypervisorless signalling: console, network cards, 9p shares and entropy are in a pool of shared memory that the guest sees at --shmem-addr; it rings by a store to 0xe0000000. Disks stay on PCI. Needs --shmem-addr and --shmem-size.',
+    },
+    {
+      name: 'irq',
+      argument: 'N',
+      text: 'Interrupt line of the pool, an edge on that pin of the I/O APIC: 5, 6, 7, 12 ... 23. Default 12.',
     },
     {
       name: 'pmm',
-      text: 'Start no guest, be a Physical Machine Monitor: serve the devices to a peer over shared memory. Needs --rsld, --shmem-addr and --shmem-size.',
+      text: 'Start no guest, be a Physical Machine Monitor: serve the devices to a peer elsewhere. Needs --rsld.',
     },
   ],
 };
 
-/** Options of `run` that only a PMM understands. */
-export const PMM_ONLY_OPTIONS: readonly OptionSpec[] = [
-  ...POOL_OPTIONS.options.filter(({ name }) => name !== 'poll'),
+const PLACE = ['shmem-addr', 'shmem-size'];
+
+/** Options of `run` that are about a pool, a PMM's or a guest's. */
+export const HVL_OPTIONS: readonly OptionSpec[] = [
+  ...POOL_OPTIONS.options.filter(({ name }) => PLACE.includes(name)),
   ...LAYOUT_OPTIONS.options,
 ];
 
+/** Options of `run` that only a PMM understands: its peer is not its guest. */
+export const PMM_ONLY_OPTIONS: readonly OptionSpec[] = POOL_OPTIONS.options.filter(
+  ({ name }) => name !== 'poll' && !PLACE.includes(name),
+);
+
+const HVL: OptionGroup = {
+  title: 'Shared memory and layout, with --rsld',
+  options: HVL_OPTIONS.map((option) => ({ ...option, rare: !PLACE.includes(option.name) })),
+};
+
 const PMM_ONLY: OptionGroup = {
-  title: 'Shared memory and layout of a PMM',
+  title: 'Shared memory and signals of a PMM, with --rsld --pmm',
   options: PMM_ONLY_OPTIONS.map((option) => ({ ...option, rare: true })),
 };
 
@@ -182,7 +199,6 @@ export const REFUSED_OPTIONS: readonly RefusedOption[] = [
   { name: 'vidmode', argument: 'N', text: 'VESA mode of a screen.', instead: 'use --console serial' },
   { name: 'debug-iodelay', argument: 'MS', text: 'Slower disks.' },
   { name: 'vxworks', short: 'v', text: 'Load a kernel the VxWorks way.' },
-  { name: 'irq', argument: 'N', text: 'Interrupt line of hypervisorless devices.' },
   {
     name: 'vproxy',
     text: 'Relay the signals of vhost devices.',
@@ -202,6 +218,7 @@ export const RUN_GROUPS: readonly OptionGroup[] = [
   MACHINE,
   MESSAGES,
   MODE,
+  HVL,
   PMM_ONLY,
   REFUSED,
 ];

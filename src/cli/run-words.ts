@@ -3,14 +3,18 @@
  * wrong with their combination, by `buildVmConfig`. Errors: ConfigError; StartError for what is not there on the host.
  */
 
+import type { RngOptions } from '../machine/device-options.js';
+import type { HvlDeviceOptions } from '../machine/hvl-options.js';
 import { ConfigError } from '../util/errors.js';
 import type { TransportKind } from '../vmm/config.js';
-import type { VmDeviceOptions, VmOptions } from '../vmm/options.js';
+import type { VmDeviceOptions, VmHvlOptions, VmOptions } from '../vmm/options.js';
 import { type Remark, readPoll, readShare } from './device-words.js';
 import { readDisks } from './disk-words.js';
 import { readNetworks } from './network-words.js';
+import type { OptionSpec } from './option-table.js';
 import type { ParsedOptions } from './parse-options.js';
-import { PMM_ONLY_OPTIONS, REFUSED_OPTIONS } from './run-options.js';
+import { readDumpDtb, readPoolShares, readPoolWords } from './pool-words.js';
+import { HVL_OPTIONS, PMM_ONLY_OPTIONS, REFUSED_OPTIONS } from './run-options.js';
 import { choiceOf, memoryOf, numberOf } from './values.js';
 
 const SERIAL_PORTS = 4;
@@ -24,12 +28,15 @@ export interface RunWords {
   /** Serial ports that get a terminal of their own: 0 ... 3. */
   readonly ttys: readonly number[];
   readonly remarks: readonly Remark[];
+  /** Where to write the pool's device tree, too. */
+  readonly dumpDtb: string | undefined;
 }
 
 /** Reads all words about a KVM guest. @param home the user's home directory, where `setup` puts root directories */
 export function readRunWords(parsed: ParsedOptions, home: string | undefined): RunWords {
   refuse(parsed);
-  const networks = readNetworks(parsed, 'kvm');
+  const pooled = parsed.has('rsld');
+  const networks = readNetworks(parsed, pooled ? 'pool' : 'kvm');
   const disks = readDisks(parsed.values('disk'), home);
   const firmware = parsed.value('firmware');
   const initrd = parsed.value('initrd');
@@ -37,12 +44,11 @@ export function readRunWords(parsed: ParsedOptions, home: string | undefined): R
   if (firmware !== undefined && initrd !== undefined) {
     remarks.push({ level: 'warning', text: `--initrd ${initrd} is ignored: --firmware starts no kernel` });
   }
-  const devices: VmDeviceOptions[] = [
-    ...networks.nets,
-    ...disks.disks,
-    ...parsed.values('9p').map(readShare),
-  ];
-  if (parsed.has('rng')) devices.push({ type: 'rng' });
+  const rng: RngOptions[] = parsed.has('rng') ? [{ type: 'rng' }] : [];
+  const devices: VmDeviceOptions[] = pooled
+    ? [...disks.disks]
+    : [...networks.nets, ...disks.disks, ...parsed.values('9p').map(readShare), ...rng];
+  if (pooled && parsed.has('vproxy')) remarks.push(VPROXY);
   return {
     options: {
       name: parsed.value('name'),
@@ -56,8 +62,9 @@ export function readRunWords(parsed: ParsedOptions, home: string | undefined): R
       noDefaults: parsed.has('nodefaults'),
       rootDirectory: disks.rootDirectory,
       console: readConsole(parsed.value('console')),
-      transport: readTransport(parsed),
+      transport: pooled ? undefined : readTransport(parsed),
       devices,
+      hvl: pooled ? readHvl(parsed, [...networks.nets, ...rng]) : undefined,
       debugExitPort: readExitPort(parsed.value('debug-exit')),
       debug: {
         ioport: parsed.has('debug-ioport'),
@@ -68,18 +75,47 @@ export function readRunWords(parsed: ParsedOptions, home: string | undefined): R
     },
     ttys: readTtys(parsed.values('tty')),
     remarks,
+    dumpDtb: readDumpDtb(parsed),
   };
 }
 
-function refuse(parsed: ParsedOptions): void {
-  const pooled = PMM_ONLY_OPTIONS.find(({ name }) => parsed.has(name) || parsed.flag(name) === false);
-  if (pooled !== undefined) {
+const VPROXY: Remark = { level: 'info', text: 'without meaning here, ignored: --vproxy' };
+
+/** The pool and its devices, but for the console, which follows from `console`. */
+function readHvl(parsed: ParsedOptions, others: readonly HvlDeviceOptions[]): VmHvlOptions {
+  if (readTransport(parsed) === 'pci') {
     throw new ConfigError(
-      `--${pooled.name} is about the shared memory of a PMM: add --rsld --pmm, or leave it out`,
+      '--transport pci does not go with --rsld: there is no PCI bus in shared memory; use mmio, disks are on PCI anyway',
     );
   }
+  const console: HvlDeviceOptions[] =
+    readConsole(parsed.value('console')) === 'virtio' ? [{ type: 'console' }] : [];
+  const irq = parsed.value('irq');
+  return {
+    ...readPoolWords(parsed, [...readPoolShares(parsed), ...others, ...console]),
+    irq: irq === undefined ? undefined : numberOf('--irq', irq),
+  };
+}
+
+function refusePoolWords(parsed: ParsedOptions): void {
+  const given = ({ name }: OptionSpec): boolean => parsed.has(name) || parsed.flag(name) === false;
+  const pmm = PMM_ONLY_OPTIONS.find(given);
+  if (pmm !== undefined) {
+    const needs = parsed.has('rsld') ? '--pmm' : '--rsld --pmm';
+    throw new ConfigError(`--${pmm.name} is about the peer of a PMM: add ${needs}, or leave it out`);
+  }
+  const pool = parsed.has('rsld') ? undefined : HVL_OPTIONS.find(given);
+  if (pool !== undefined || (parsed.has('irq') && !parsed.has('rsld'))) {
+    throw new ConfigError(
+      `--${pool?.name ?? 'irq'} is about devices in shared memory: add --rsld (with --pmm: without a guest), or leave it out`,
+    );
+  }
+}
+
+function refuse(parsed: ParsedOptions): void {
+  refusePoolWords(parsed);
   for (const { name, instead } of REFUSED_OPTIONS) {
-    if (!parsed.has(name)) continue;
+    if (!parsed.has(name) || (name === 'vproxy' && parsed.has('rsld'))) continue;
     if (name === 'vsock' && numberOf('--vsock', parsed.value(name) ?? '') === 0) continue;
     const given = parsed.value(name);
     const shown = given === undefined || given === '' ? `--${name}` : `--${name} ${given}`;

@@ -1,32 +1,20 @@
 /** The common part of `run` and `pmm`: from words to a checked configuration, and then to a running PMM. */
-import { writeFileSync } from 'node:fs';
 import { deviceType } from '../machine/device-table.js';
-import { resolveShares } from '../machine/host-paths.js';
-import { layoutDtb, poolLayout } from '../machine/pool-map.js';
+import { resolveShare } from '../machine/host-paths.js';
 import { buildPmmConfig } from '../pmm/build-config.js';
 import type { PmmConfig } from '../pmm/config.js';
 import type { WarmReactor } from '../pmm/warm-reactor.js';
-import { StartError } from '../util/errors.js';
 import { logOf, remarkAll } from './log-words.js';
 import type { ParsedOptions } from './parse-options.js';
 import { readPmmWords } from './pmm-words.js';
-
-/** Writes the device tree of a configuration to a file. Errors: StartError. */
-export function dumpDtb(config: PmmConfig, path: string): void {
-  try {
-    writeFileSync(path, layoutDtb(poolLayout(config)));
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new StartError(`--dump-dtb ${path}: cannot write: ${code ?? String(error)}`, error);
-  }
-}
+import { dumpDtb } from './pool-words.js';
 
 /** Runs a PMM until it ends. @returns the exit code. Errors: ConfigError, StartError and what ended the PMM. */
 export async function servePmm(options: ParsedOptions, reactor?: WarmReactor): Promise<number> {
   const log = logOf(options);
   const words = readPmmWords(options);
   const checked = buildPmmConfig(words.options);
-  const config = { ...checked, devices: resolveShares(checked.devices) };
+  const config = { ...checked, devices: checked.devices.map(resolveShare) };
   remarkAll(words.remarks, log);
   if (words.dumpDtb !== undefined) dumpDtb(config, words.dumpDtb);
   const { startPmm } = await import('../pmm/create-pmm.js');

@@ -1,17 +1,19 @@
 /** `lkvm run` for a KVM guest: from words to a checked configuration, and then to a machine that runs to its end. */
 import { homedir, totalmem } from 'node:os';
-import { resolveShares } from '../machine/host-paths.js';
+import { resolveShare } from '../machine/host-paths.js';
 import { HostTerminal } from '../machine/host-terminal.js';
 import { onTerminationSignal } from '../pmm/termination.js';
 import { LkvmError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { buildVmConfig } from '../vmm/build-config.js';
-import type { SerialSpec, VmConfig } from '../vmm/config.js';
+import { type SerialSpec, type VmConfig, withDeviceSpecs } from '../vmm/config.js';
+import { poolText } from '../vmm/hvl-config.js';
 import type { VmOptions } from '../vmm/options.js';
 import type { VmExit } from '../vmm/vm-types.js';
 import { checkBootFiles, findKernel } from './kernel-search.js';
 import { logOf, remarkAll } from './log-words.js';
 import type { ParsedOptions } from './parse-options.js';
+import { dumpDtb } from './pool-words.js';
 import { type RunWords, readRunWords } from './run-words.js';
 
 const MIB = 0x10_0000;
@@ -27,6 +29,7 @@ export async function serveVm(parsed: ParsedOptions): Promise<number> {
     const config = vmConfigOf(words, terminals);
     checkBootFiles(config.boot);
     remarkAll(words.remarks, log);
+    if (words.dumpDtb !== undefined && config.hvl !== undefined) dumpDtb(config.hvl, words.dumpDtb);
     return await runToEnd(config, terminals, log);
   } finally {
     for (const terminal of terminals.values()) terminal.close();
@@ -42,7 +45,7 @@ function vmConfigOf({ options, ttys }: RunWords, terminals: Map<number, HostTerm
     for (const port of ttys) terminals.set(port, new HostTerminal());
     config = buildVmConfig({ ...whole, serial: serialEnds(options.console, terminals) });
   }
-  return { ...config, devices: resolveDevices(config) };
+  return withDeviceSpecs(config, resolveShare);
 }
 
 function serialEnds(
@@ -56,15 +59,11 @@ function serialEnds(
   });
 }
 
-function resolveDevices({ devices }: VmConfig): VmConfig['devices'] {
-  const specs = resolveShares(devices.map(({ spec }) => spec));
-  return devices.map((device, index) => ({ ...device, spec: specs[index] ?? device.spec }));
-}
-
 function announce(config: VmConfig, terminals: ReadonlyMap<number, HostTerminal>, log: Log): void {
   const { boot, ramBytes, cpus, name } = config;
   const what = boot.firmware === undefined ? `-k ${boot.kernel}` : `--firmware ${boot.firmware}`;
   log.info(`# lkvm run ${what} -m ${Math.floor(ramBytes / MIB)} -c ${cpus} --name ${name}`);
+  if (config.hvl !== undefined) log.info(poolText(config.hvl));
   for (const [port, { path }] of terminals) log.info(`Assigned terminal ${port} to pty ${path}`);
   const host = totalmem();
   if (ramBytes > host) {

@@ -4,13 +4,11 @@ import { StartError } from '../util/errors.js';
 import type { DeviceSpec, TreeSpec } from '../workers/reactor/device-spec.js';
 
 /**
- * Devices with the real paths of their shares, as the original resolves them (once, at the start).
+ * A device with the real path of its share, as the original resolves it (once, at the start).
  * Errors: StartError if a shared directory is missing, not permitted or not a directory.
  */
-export function resolveShares<T extends DeviceSpec>(devices: readonly T[]): T[] {
-  return devices.map((device) =>
-    device.name === 'p9' ? { ...device, tree: resolveTree(device.tree) } : device,
-  );
+export function resolveShare<T extends DeviceSpec>(device: T): T {
+  return device.name === 'p9' ? { ...device, tree: resolveTree(device.tree) } : device;
 }
 
 function resolveTree(tree: TreeSpec): TreeSpec {

@@ -9,13 +9,27 @@ import { COMMAND_LINE_BYTES, VIRTIO_MMIO_GSIS } from '../arch/x86_64/memory-map.
 import { PCI_SLOTS } from '../bus/pci/words.js';
 import { checkTags, consoleSpec, p9Spec, queueSettings } from '../machine/device-config.js';
 import { type DeviceName, deviceFacts } from '../machine/device-facts.js';
-import type { CommonDeviceOptions, NetOptions } from '../machine/device-options.js';
+import type {
+  CommonDeviceOptions,
+  ConsoleOptions,
+  NetOptions,
+  ShareOptions,
+} from '../machine/device-options.js';
+import type { HvlDeviceOptions } from '../machine/hvl-options.js';
 import { netSpecs } from '../machine/net-config.js';
 import { checkDebugExitPort } from '../platform/platform.js';
 import { ConfigError } from '../util/errors.js';
 import type { DeviceSettings, DeviceSpec, P9Spec } from '../workers/reactor/device-spec.js';
 import { generateCommandLine, ROOT_TAG } from './command-line.js';
-import type { BootSpec, SerialSpec, TransportKind, VmConfig, VmDeviceSpec } from './config.js';
+import {
+  allDeviceSpecs,
+  type BootSpec,
+  type SerialSpec,
+  type TransportKind,
+  type VmConfig,
+  type VmDeviceSpec,
+} from './config.js';
+import { buildVmHvlConfig } from './hvl-config.js';
 import type { VmDeviceOptions, VmDiskOptions, VmOptions } from './options.js';
 import { PLATFORM_LAYOUT } from './platform-layout.js';
 
@@ -59,7 +73,7 @@ export function hostFacts(): HostFacts {
  * Checks options and fills in the defaults.
  *
  * @returns the configuration; the root directory has the first slot, a console that `console` asked for the last, the
- *   other devices are in the order given
+ *   other devices are in the order given; those of a pool are in its order of slots
  * Errors: ConfigError.
  */
 export function buildVmConfig(options: VmOptions, host: HostFacts = hostFacts()): VmConfig {
@@ -70,8 +84,11 @@ export function buildVmConfig(options: VmOptions, host: HostFacts = hostFacts())
   const poll = options.poll ?? { kind: 'adaptive' };
   if (poll.kind === 'interval') checkInterval(poll.us);
   const devices = deviceSpecs(options);
+  const hvl = options.hvl && buildVmHvlConfig({ ...options.hvl, devices: pooledDevices(options) }, ramBytes);
   const serial = serialSpecs(options);
-  checkInputs(serial, devices);
+  const specs = allDeviceSpecs({ devices, hvl });
+  checkOnce(specs);
+  checkInputs(serial, specs);
   if (options.debugExitPort !== undefined) checkDebugExitPort(options.debugExitPort, PLATFORM_LAYOUT);
   return {
     name: checkedName(options.name ?? `guest-${host.pid}`),
@@ -79,9 +96,10 @@ export function buildVmConfig(options: VmOptions, host: HostFacts = hostFacts())
     cpus,
     ramBytes,
     hugetlbfs: options.hugetlbfs === undefined ? undefined : checkedPath('--hugetlbfs', options.hugetlbfs),
-    boot: bootSpec(options, devices),
+    boot: bootSpec(options, devices, hvl),
     serial,
     devices,
+    hvl,
     debugExitPort: options.debugExitPort,
     debug: {
       ioport: options.debug?.ioport ?? false,
@@ -142,7 +160,7 @@ function checkedPath(option: string, path: string): string {
   return path;
 }
 
-function bootSpec(options: VmOptions, devices: readonly VmDeviceSpec[]): BootSpec {
+function bootSpec(options: VmOptions, devices: VmConfig['devices'], hvl: VmConfig['hvl']): BootSpec {
   const { kernel, firmware, initrd } = options;
   if (kernel !== undefined && firmware !== undefined) {
     throw new ConfigError('Only one of --kernel and --firmware can be given');
@@ -156,10 +174,10 @@ function bootSpec(options: VmOptions, devices: readonly VmDeviceSpec[]): BootSpe
   if (firmware !== undefined && initrd !== undefined) {
     throw new ConfigError(`--initrd ${initrd} goes with a kernel, not with --firmware`);
   }
-  return { kernel, firmware, initrd, commandLine: commandLine(options, devices) };
+  return { kernel, firmware, initrd, commandLine: commandLine(options, devices, hvl) };
 }
 
-function commandLine(options: VmOptions, devices: readonly VmDeviceSpec[]): string {
+function commandLine(options: VmOptions, devices: VmConfig['devices'], hvl: VmConfig['hvl']): string {
   const extra = options.commandLine ?? '';
   if (extra.includes('\0') || extra.includes('\n')) {
     throw new ConfigError('--params: a kernel command line is one line of text');
@@ -170,7 +188,7 @@ function commandLine(options: VmOptions, devices: readonly VmDeviceSpec[]): stri
   const text =
     options.noDefaults === true
       ? extra
-      : generateCommandLine({ console: options.console ?? 'serial', root, extra });
+      : generateCommandLine({ console: options.console ?? 'serial', root, hvl, extra });
   const bytes = new TextEncoder().encode(text).length;
   if (bytes >= COMMAND_LINE_BYTES) {
     throw new ConfigError(
@@ -193,8 +211,8 @@ function serialSpecs({ serial, console }: VmOptions): SerialSpec[] {
 }
 
 /** Two readers of one terminal would each get half of what is typed. */
-function checkInputs(serial: readonly SerialSpec[], devices: readonly VmDeviceSpec[]): void {
-  const consoles = devices.flatMap(({ spec }) => (spec.name === 'console' ? [spec.inputFd] : []));
+function checkInputs(serial: readonly SerialSpec[], specs: readonly DeviceSpec[]): void {
+  const consoles = specs.flatMap((spec) => (spec.name === 'console' ? [spec.inputFd] : []));
   const inputs = [...serial.map(({ inputFd }) => inputFd), ...consoles].filter((fd) => fd >= 0);
   const twice = inputs.find((fd, index) => inputs.indexOf(fd) !== index);
   if (twice !== undefined) {
@@ -212,22 +230,41 @@ function deviceSpecs(options: VmOptions): VmDeviceSpec[] {
     if (device.type !== 'net') return { transport, spec: deviceSpec(device) };
     return { transport, spec: cards[nets.indexOf(device)] as DeviceSpec };
   });
-  checkTags(specs.map(({ spec }) => spec).filter((spec): spec is P9Spec => spec.name === 'p9'));
-  for (const type of ['rng', 'console'] as const) {
-    const count = specs.filter(({ spec }) => spec.name === type).length;
-    if (count > 1) throw new ConfigError(`${count} ${type} devices; there can be one`);
-  }
   checkPlaces(specs, 'pci', PCI_SLOTS - 1);
-  checkPlaces(specs, 'mmio', VIRTIO_MMIO_GSIS.length);
+  // Their registers would lie where the devices of a pool have their doorbells.
+  checkPlaces(specs, 'mmio', options.hvl === undefined ? VIRTIO_MMIO_GSIS.length : 0);
   return specs;
 }
 
+/** The devices behind traps: those given, and without a pool those that other options ask for. */
+function allDevices(options: VmOptions): VmDeviceOptions[] {
+  const given = options.devices ?? [];
+  return options.hvl === undefined ? withWanted(given, options) : [...given];
+}
+
+/** The devices in the pool. */
+function pooledDevices(options: VmOptions): HvlDeviceOptions[] {
+  return withWanted(options.hvl?.devices ?? [], options);
+}
+
 /** The devices given, and those that other options ask for. */
-function allDevices({ devices = [], rootDirectory, console }: VmOptions): VmDeviceOptions[] {
-  const all: VmDeviceOptions[] = [...devices];
+function withWanted<T extends { readonly type: string }>(
+  devices: readonly T[],
+  { rootDirectory, console }: VmOptions,
+): (T | ShareOptions | ConsoleOptions)[] {
+  const all: (T | ShareOptions | ConsoleOptions)[] = [...devices];
   if (rootDirectory !== undefined) all.unshift({ type: '9p', directory: rootDirectory, tag: ROOT_TAG });
   if (console === 'virtio' && !devices.some(({ type }) => type === 'console')) all.push({ type: 'console' });
   return all;
+}
+
+/** What a guest could not tell apart, or is there only once. */
+function checkOnce(specs: readonly DeviceSpec[]): void {
+  checkTags(specs.filter((spec): spec is P9Spec => spec.name === 'p9'));
+  for (const type of ['rng', 'console'] as const) {
+    const count = specs.filter(({ name }) => name === type).length;
+    if (count > 1) throw new ConfigError(`${count} ${type} devices; there can be one`);
+  }
 }
 
 function deviceSpec(device: Exclude<VmDeviceOptions, NetOptions>): DeviceSpec {
@@ -260,6 +297,11 @@ function settings(options: CommonDeviceOptions, name: DeviceName): DeviceSetting
 
 function checkPlaces(specs: readonly VmDeviceSpec[], transport: TransportKind, most: number): void {
   const count = specs.filter((spec) => spec.transport === transport).length;
+  if (count > 0 && most === 0) {
+    throw new ConfigError(
+      'a guest with a pool of hypervisorless devices has its other devices on PCI, not mmio',
+    );
+  }
   if (count > most) {
     throw new ConfigError(`${count} devices over ${transport}; there is room for ${most}`);
   }

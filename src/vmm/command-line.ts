@@ -4,11 +4,16 @@
  * name the root and the console; a kernel boots without any.
  */
 
+import { HVL_DOORBELL } from '../arch/x86_64/memory-map.js';
+import type { VmHvlConfig } from './config.js';
+
 /** What the command line depends on. */
 export interface CommandLineFacts {
   readonly console: 'serial' | 'virtio' | 'none';
   /** What the guest's root is on: a directory (9p), the first disk, or nothing that we know of. */
   readonly root: 'directory' | 'disk' | 'read-only disk' | 'unknown';
+  /** Hypervisorless devices; the Linux module is told where they are. */
+  readonly hvl: VmHvlConfig | undefined;
   /** The user's own words, put last, so that they win. */
   readonly extra: string;
 }
@@ -36,14 +41,28 @@ const ROOT_WORDS: Readonly<Record<CommandLineFacts['root'], string>> = {
 };
 
 /** The whole command line. The user's `root=` takes the place of ours. */
-export function generateCommandLine({ console, root, extra }: CommandLineFacts): string {
-  const words = [MACHINE_WORDS, CONSOLE_WORDS[console]];
+export function generateCommandLine({ console, root, hvl, extra }: CommandLineFacts): string {
+  const words = [MACHINE_WORDS, CONSOLE_WORDS[console], hvl === undefined ? '' : poolWords(hvl)];
   if (root === 'directory') words.push(ROOT_WORDS[root]);
   if (!hasWord(extra, 'root')) {
     if (root === 'directory') words.push(`root=${ROOT_TAG}`);
     else if (root !== 'unknown') words.push(`root=/dev/vda ${ROOT_WORDS[root]}`);
   }
   return [...words, extra.trim()].filter((word) => word !== '').join(' ');
+}
+
+/** Parameters of the module `virtio_hvl`: modprobe takes them from here, and so does a kernel that has it built in. */
+function poolWords({ shmemAddr, shmemSize, irq, withDtb }: VmHvlConfig): string {
+  const parameters = {
+    base: `0x${shmemAddr.toString(16)}`,
+    size: `0x${shmemSize.toString(16)}`,
+    irq: String(irq),
+    layout: withDtb ? 'dtb' : 'nodtb',
+    doorbell: `0x${HVL_DOORBELL.toString(16)}`,
+  };
+  return Object.entries(parameters)
+    .map(([name, value]) => `virtio_hvl.${name}=${value}`)
+    .join(' ');
 }
 
 /** Whether a command line has `NAME=VALUE`. */

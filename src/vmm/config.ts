@@ -2,6 +2,7 @@
  * What a KVM machine is made of: plain data, built by the command line or by a library user, checked once
  * (`build-config.ts`), and sent to the workers.
  */
+import type { HvlConfig } from '../machine/hvl-config.js';
 import type { DeviceSpec } from '../workers/reactor/device-spec.js';
 import type { PollSpec } from '../workers/reactor/poll-of.js';
 
@@ -33,6 +34,12 @@ export interface VmDeviceSpec {
   readonly spec: DeviceSpec;
 }
 
+/** Hypervisorless devices of a KVM machine: a pool beside its RAM, a doorbell and an interrupt line. */
+export interface VmHvlConfig extends HvlConfig {
+  /** GSI of the one interrupt, an edge for whatever there is to say. */
+  readonly irq: number;
+}
+
 /** A checked configuration. */
 export interface VmConfig {
   readonly name: string;
@@ -49,9 +56,26 @@ export interface VmConfig {
   readonly serial: readonly SerialSpec[];
   /** In slot order; PCI slot 1 is the first PCI device (slot 0 is the host bridge). */
   readonly devices: readonly VmDeviceSpec[];
+  /** Further devices, which are reached without traps; undefined = none. */
+  readonly hvl: VmHvlConfig | undefined;
   /** Port of the debug-exit device; undefined = none. */
   readonly debugExitPort: number | undefined;
   readonly debug: { readonly ioport: boolean; readonly mmio: boolean; readonly singleStep: boolean };
   /** When to look at queues instead of sleeping. */
   readonly poll: PollSpec;
+}
+
+/** All devices of a machine, in the order in which they are opened: those behind traps, then those in the pool. */
+export function allDeviceSpecs({ devices, hvl }: Pick<VmConfig, 'devices' | 'hvl'>): DeviceSpec[] {
+  return [...devices.map(({ spec }) => spec), ...(hvl?.devices ?? [])];
+}
+
+/** The same configuration with other specifications of its devices. @param change keeps each device's kind */
+export function withDeviceSpecs(config: VmConfig, change: <T extends DeviceSpec>(spec: T) => T): VmConfig {
+  const { devices, hvl } = config;
+  return {
+    ...config,
+    devices: devices.map((device) => ({ ...device, spec: change(device.spec) })),
+    hvl: hvl === undefined ? undefined : { ...hvl, devices: hvl.devices.map(change) },
+  };
 }

@@ -24,7 +24,7 @@ import { WorkerThread } from '../workers/host.js';
 import { IoService } from '../workers/io/service.js';
 import { VcpuThread } from '../workers/vcpu/thread.js';
 import { buildVmConfig } from './build-config.js';
-import type { VmConfig } from './config.js';
+import { allDeviceSpecs, type VmConfig, withDeviceSpecs } from './config.js';
 import { Hardware } from './hardware.js';
 import { Machine } from './machine.js';
 import type { VmMainMessage, VmReactorData, VmReactorMessage } from './messages.js';
@@ -57,10 +57,7 @@ export async function startVm(config: VmConfig, extras: VmExtras = {}): Promise<
 
 async function start(given: VmConfig, extras: VmExtras): Promise<Machine> {
   const log = extras.log ?? SILENT;
-  checkServices(
-    given.devices.map(({ spec }) => spec),
-    extras,
-  );
+  checkServices(allDeviceSpecs(given), extras);
   const hardware = new Hardware(given, log);
   const console = extras.consoleStream === true ? new ConsoleStream() : undefined;
   const config = console === undefined ? given : withConsole(given, console);
@@ -144,7 +141,7 @@ function startReactor(
   data: Omit<VmReactorData, 'counters'>,
   extras: VmExtras,
 ): StartedReactor {
-  const counters = new SharedArrayBuffer(Math.max(1, data.config.devices.length) * COUNTER_COUNT * 8);
+  const counters = new SharedArrayBuffer(Math.max(1, allDeviceSpecs(data.config).length) * COUNTER_COUNT * 8);
   const log = extras.log ?? SILENT;
   let services: RemoteServices | undefined;
   const { promise, resolve, reject } = withResolvers<readonly string[]>();
@@ -178,19 +175,16 @@ function startReactor(
 }
 
 function startScripts(machine: Machine, config: VmConfig, log: Log): void {
-  const scripts = tapScripts(
-    config.devices.map(({ spec }) => spec),
-    machine.taps,
-  );
+  const scripts = tapScripts(allDeviceSpecs(config), machine.taps);
   if (scripts.every(({ up, down }) => up === undefined && down === undefined)) return;
   machine.beforeStop(() => runDownScripts(scripts, log));
   runUpScripts(scripts);
 }
 
 /** The terminal that the guest's console is on passes every key on; it is put back on every way out. */
-function takeTerminal(machine: Machine, { serial, devices }: VmConfig): void {
-  const port = serial.find(({ inputFd }) => inputFd >= 0);
-  const device = devices.find(({ spec }) => spec.name === 'console')?.spec;
+function takeTerminal(machine: Machine, config: VmConfig): void {
+  const port = config.serial.find(({ inputFd }) => inputFd >= 0);
+  const device = allDeviceSpecs(config).find(({ name }) => name === 'console');
   const fd = device?.name === 'console' ? device.inputFd : port?.inputFd;
   if (fd !== undefined) machine.onRestoreTerminal(rawTerminal(fd, shutdownGuard));
 }
@@ -198,13 +192,10 @@ function takeTerminal(machine: Machine, { serial, devices }: VmConfig): void {
 /** The console's host end becomes a stream: the virtio console if there is one, else ttyS0. */
 function withConsole(config: VmConfig, { inputFd, outputFd }: ConsoleStream): VmConfig {
   const ends = { inputFd, outputFd, escape: 'none' as const };
-  if (!config.devices.some(({ spec }) => spec.name === 'console')) {
+  if (!allDeviceSpecs(config).some(({ name }) => name === 'console')) {
     return { ...config, serial: config.serial.map((port, i) => (i === 0 ? ends : port)) };
   }
-  const devices = config.devices.map((device) =>
-    device.spec.name === 'console' ? { ...device, spec: { ...device.spec, ...ends } } : device,
-  );
-  return { ...config, devices };
+  return withDeviceSpecs(config, (spec) => (spec.name === 'console' ? { ...spec, ...ends } : spec));
 }
 
 function withResolvers<T>(): {

@@ -24,6 +24,7 @@ import type { Log } from '../util/ports.js';
 import { closeChannel, createChannel } from '../workers/vcpu/channel.js';
 import type { VmConfig } from './config.js';
 import { type BusParts, createBus } from './device-parts.js';
+import { connectPool } from './hvl-parts.js';
 import type { MachineParts } from './machine-parts.js';
 import { PLATFORM_LAYOUT } from './platform-layout.js';
 import { mapRam } from './ram.js';
@@ -57,6 +58,7 @@ export class Hardware {
       );
       const bus = createBus(config.devices, () => this.#own(eventfd(), close));
       this.#connectInterrupts(bus);
+      const hvl = config.hvl && connectPool(this.vm, config.hvl, this.#slots++, (a, b) => this.#own(a, b));
       this.description = describe(config.cpus, bus);
       this.parts = {
         vm: this.vm.record,
@@ -69,6 +71,7 @@ export class Hardware {
           cpus: config.cpus,
         }),
         bus,
+        hvl,
         serialDoorbellFd: this.#own(eventfd(), close),
         channel,
         debug: config.debug,

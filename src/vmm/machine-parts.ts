@@ -7,6 +7,7 @@ import type { RegionRecord } from '../memory/guest-memory.js';
 import type { PlatformShared } from '../platform/platform.js';
 import type { CommandChannel } from '../workers/vcpu/channel.js';
 import type { BusParts } from './device-parts.js';
+import type { HvlParts } from './hvl-parts.js';
 
 export interface MachineParts {
   readonly vm: VmRecord;
@@ -14,6 +15,8 @@ export interface MachineParts {
   readonly memory: readonly RegionRecord[];
   readonly platform: PlatformShared;
   readonly bus: BusParts;
+  /** Hypervisorless devices; undefined = none. */
+  readonly hvl: HvlParts | undefined;
   /** Eventfd that tells the reactor of output in the serial ports' rings. */
   readonly serialDoorbellFd: number;
   /** Between vCPUs and reactor. */

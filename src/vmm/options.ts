@@ -3,6 +3,7 @@
  * `buildVmConfig` checks it and fills in the rest. Plain data.
  */
 import type { ConsoleOptions, NetOptions, RngOptions, ShareOptions } from '../machine/device-options.js';
+import type { HvlOptions } from '../machine/hvl-options.js';
 import type { PollSpec } from '../workers/reactor/poll-of.js';
 import type { TransportKind } from './config.js';
 
@@ -20,6 +21,12 @@ export interface VmDiskOptions {
 export type VmDeviceOptions = (VmDiskOptions | ShareOptions | RngOptions | NetOptions | ConsoleOptions) & {
   readonly transport?: TransportKind | undefined;
 };
+
+/** Hypervisorless devices: KVM starts the guest, and its driver finds them in shared memory. */
+export interface VmHvlOptions extends HvlOptions {
+  /** Interrupt line, a GSI below 24 that no other device has. Default 12. */
+  readonly irq?: number | undefined;
+}
 
 /** Options of a KVM machine. */
 export interface VmOptions {
@@ -58,6 +65,10 @@ export interface VmOptions {
   /** Default "pci". */
   readonly transport?: TransportKind | undefined;
   readonly devices?: readonly VmDeviceOptions[] | undefined;
+  /**
+   * A pool with further devices. What `console` and `rootDirectory` ask for is then among them, and `devices` are on PCI.
+   */
+  readonly hvl?: VmHvlOptions | undefined;
   /** Port of the debug-exit device. */
   readonly debugExitPort?: number | undefined;
   readonly debug?:

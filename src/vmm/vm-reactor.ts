@@ -8,6 +8,7 @@ import { EPOLLIN } from '../abi/linux.js';
 import { TerminalBackend } from '../backends/terminal/terminal.js';
 import { GuestMemory } from '../memory/guest-memory.js';
 import { attachPlatform, type Platform } from '../platform/platform.js';
+import { PollAll } from '../reactor/poll-all.js';
 import { Reactor } from '../reactor/reactor.js';
 import { eventfdDrain } from '../sys/eventfd.js';
 import { RunDelay } from '../sys/run-delay.js';
@@ -25,8 +26,10 @@ import { DeviceMaker } from '../workers/reactor/make-device.js';
 import { pollPolicyOf } from '../workers/reactor/poll-of.js';
 import { finishPumps, PumpBell, SerialPump } from '../workers/reactor/serial-pump.js';
 import { CommandServer } from '../workers/vcpu/command-server.js';
+import { allDeviceSpecs } from './config.js';
 import type { DeviceParts } from './device-parts.js';
 import type { VmMainMessage, VmReactorData, VmReactorMessage } from './messages.js';
+import { servePool } from './serve-pool.js';
 import { EventfdSignal, NO_END, ThreadParts } from './thread-parts.js';
 
 const SECOND_US = 1_000_000;
@@ -41,6 +44,7 @@ await runThread<VmReactorData>(main);
 
 async function main(context: ThreadContext<VmReactorData>): Promise<void> {
   const { data } = context;
+  const specs = allDeviceSpecs(data.config);
   const post = (message: VmReactorMessage): void => context.post(message);
   const reactor = new Reactor(context.wakeFd);
   const log = new RateLimitedLog(mainLog(post), new RateLimit(LOG_LINES, SECOND_US), () => reactor.nowUs());
@@ -53,11 +57,11 @@ async function main(context: ThreadContext<VmReactorData>): Promise<void> {
     postToTree: (id, message) => post({ type: 'tree', id, message }),
     postToNetwork: (id, message) => post({ type: 'network', id, message }),
     onEscape: () => post({ type: 'escape' }),
-    directories: data.config.devices.filter(({ spec }) => isDirectory(spec)).length,
+    directories: specs.filter(isDirectory).length,
   });
   const devices: VirtioDevice[] = [];
   try {
-    for (const [index, { spec }] of data.config.devices.entries()) {
+    for (const [index, spec] of specs.entries()) {
       const counters = new Float64Array(data.counters, index * COUNTER_COUNT * 8, COUNTER_COUNT);
       devices.push(await maker.make(spec, counters));
     }
@@ -88,14 +92,25 @@ function serve({ context, reactor, memory, devices, maker, log, post }: Served):
   const load = new RunDelay();
   const thread = new ThreadParts(parts);
   const platform = attachPlatform(parts.platform, thread.platformPorts(NO_END));
+  const { bus } = parts;
   const transport = new TrappedTransport({
-    devices: devices.map((device, i) => trappedDevice(device, parts.bus.devices[i] as DeviceParts, thread)),
+    devices: bus.devices.map((part, i) => trappedDevice(devices[i] as VirtioDevice, part, thread)),
     memory,
     log,
     answer: (device, result) => calls.answer(device, result),
   });
   const calls = new CommandServer(parts.channel, transport, reactor);
-  const kicks = watchKicks(reactor, parts.bus.devices, transport);
+  const kicks = watchKicks(reactor, bus.devices, transport);
+  const pool =
+    config.hvl !== undefined && parts.hvl !== undefined
+      ? servePool({
+          config: config.hvl,
+          parts: parts.hvl,
+          devices: devices.slice(bus.devices.length),
+          loop: reactor,
+          log,
+        })
+      : undefined;
   const pumps = makePumps(context.data, reactor, platform, () => post({ type: 'escape' }));
   const bell = new PumpBell(reactor, parts.serialDoorbellFd, pumps);
   try {
@@ -106,12 +121,14 @@ function serve({ context, reactor, memory, devices, maker, log, post }: Served):
         else maker.onNetworkMessage(id, body);
       }
     });
-    reactor.setPollable(transport, pollPolicyOf(config.poll, load));
+    const pollable = pool === undefined ? transport : new PollAll([transport, pool.transport]);
+    reactor.setPollable(pollable, pollPolicyOf(config.poll, load));
     post({ type: 'ready', taps: maker.taps });
     while (!context.stopRequested()) reactor.round();
     finishPumps(pumps, reactor, (us) => reactor.round(us), FINISH_MS);
   } finally {
     transport.stop();
+    pool?.close();
     calls.close();
     for (const kick of kicks) kick.close();
     bell.close();

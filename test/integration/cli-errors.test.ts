@@ -10,11 +10,6 @@ const FILE = `${POOL} --shmem-backend file:/nonexistent/pool --notify socket:/no
 
 const ROWS: readonly Row[] = [
   // the mode
-  [
-    'run --rsld --shmem-addr 0xd4000000 -k vxWorks',
-    129,
-    /--rsld without --pmm.*is not supported yet: .*--pmm/,
-  ],
   [`run --pmm ${POOL}`, 129, /--pmm needs --rsld: .*lkvm pmm/],
   [`run --rsld --pmm ${POOL} vmlinux`, 129, /unexpected word "vmlinux".*--pmm starts no guest/],
   [`run --rsld --pmm --transport pci ${POOL}`, 129, /--transport pci does not go with --pmm.*mmio/],

@@ -10,12 +10,18 @@ import { skipWithoutKvm } from '../support/kvm-rig.js';
 import { tempDir } from '../support/temp.js';
 
 const K = 'run -k /dev/null';
+const POOLED = `${K} --rsld --shmem-size 0x1000000 --shmem-addr 0xd4000000`;
 
 const ROWS: readonly Row[] = [
   // the mode
   ['run --pmm', 129, /--pmm needs --rsld/],
-  ['run --rsld', 129, /--rsld without --pmm .* is not supported yet: leave --rsld out .*, or add --pmm/],
-  ['run --shmem-size 1M', 129, /--shmem-size is about the shared memory of a PMM: add --rsld --pmm/],
+  [
+    'run --rsld -k x',
+    129,
+    /--shmem-addr is missing or 0: .* the guest sees the pool, e\.g\. --shmem-addr 0xd4000000/,
+  ],
+  ['run --shmem-size 1M', 129, /--shmem-size is about devices in shared memory: add --rsld/],
+  ['run --notify poll', 129, /--notify is about the peer of a PMM: add --rsld --pmm/],
   ['run --no-dtb -k x', 129, /--no-dtb is about/],
   // the grammar
   ['run --frobnicate', 129, /unknown option --frobnicate \(see: lkvm run --help\)/],
@@ -75,6 +81,39 @@ const ROWS: readonly Row[] = [
     129,
     /16 devices over mmio; there is room for 14/,
   ],
+  // a pool
+  [`${K} --rsld --shmem-addr 0xd4000000`, 129, /--shmem-size is missing or 0/],
+  [`${POOLED} --shmem-addr 0xd4000100`, 129, /--shmem-addr 0xd4000100 is not a multiple of 4096/],
+  [
+    `${POOLED} --shmem-addr 0x8000000 -m 256`,
+    129,
+    /the pool at 0x8000000 \.\.\. 0x8ffffff overlaps the guest's RAM at 0x0/,
+  ],
+  [
+    `${POOLED} --shmem-addr 0xcf800000 -m 4G`,
+    129,
+    /overlaps the guest's RAM at 0x0 \.\.\. 0xcfffffff; the place for pools/,
+  ],
+  [
+    `${POOLED} --shmem-addr 0xdf800000`,
+    129,
+    /overlaps the doorbell at 0xe0000000; the place for pools is 0xd4000000/,
+  ],
+  [`${POOLED} --shmem-addr 0xff800000`, 129, /overlaps interrupt controllers and firmware/],
+  [`${POOLED} --shmem-addr 0x100000000`, 129, /above 4 GiB/],
+  [`${POOLED} --shmem-size 0x10000`, 129, /--shmem-size 0x10000 is too small/],
+  [
+    `${POOLED} --irq 1`,
+    129,
+    /--irq 1: this line belongs to the keyboard controller; free are 5, 6, 7, 12 \.\.\. 23/,
+  ],
+  [`${POOLED} --irq 10`, 129, /--irq 10: this line belongs to PCI devices/],
+  [`${POOLED} --irq 24`, 129, /--irq 24: there is no such line/],
+  [`${POOLED} --irq x`, 129, /--irq "x" is not a number/],
+  [`${POOLED} --transport pci`, 129, /--transport pci does not go with --rsld/],
+  [`${POOLED} --no-dtb --confine`, 129, /--confine and --no-dtb exclude each other/],
+  [`${POOLED} --static=console`, 129, /--static console: there is no console device; devices given: net/],
+  [`${POOLED} --notify poll`, 129, /--notify is about the peer of a PMM: add --pmm/],
   // the machine
   [`${K} --poll sometimes`, 129, /--poll "sometimes" is not known/],
   [`${K} --poll interval=0`, 129, /--poll interval 0: the interval is 1 \.\.\. 1000000/],

@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { projectRoot } from './project.js';
 import { hasTool } from './tools.js';
 
-const SOURCES = { hostile: ['hostile', 'virtio', 'bare'], paste: ['paste', 'bare'] } as const;
+const SOURCES = {
+  hostile: ['hostile', 'virtio', 'bare'],
+  hvl: ['hvl', 'bare'],
+  paste: ['paste', 'bare'],
+} as const;
 
 /** An image. */
 export type BareImage = keyof typeof SOURCES;
@@ -44,11 +48,16 @@ export interface RunningLkvm {
   text(): string;
 }
 
-/** Starts `lkvm run` of this checkout; it is killed if it takes longer than `limitMs`. */
-export function startLkvm(args: readonly string[], limitMs: number): RunningLkvm {
+/** Starts `lkvm run` of this checkout; it is killed if it takes longer than `limitMs`. @param env added to ours */
+export function startLkvm(
+  args: readonly string[],
+  limitMs: number,
+  env: NodeJS.ProcessEnv = {},
+): RunningLkvm {
   const main = join(projectRoot, 'dist/cli/main.js');
   const child = spawn(process.execPath, [main, 'run', ...args], {
     stdio: 'pipe',
+    env: { ...process.env, ...env },
     timeout: limitMs,
     killSignal: 'SIGKILL',
   });

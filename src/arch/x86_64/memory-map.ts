@@ -31,7 +31,10 @@ export const VIRTIO_MMIO_BASE = 0xd300_0000;
 export const VIRTIO_MMIO_STRIDE = 0x200;
 /** Where pools of hypervisorless devices may lie, with their doorbell behind: outside the PCI windows. */
 export const HVL_POOL_START = 0xd400_0000;
+/** A store of any width and value rings for all hypervisorless devices. */
 export const HVL_DOORBELL = 0xe000_0000;
+/** So does one at this offset of the window at VIRTIO_MMIO_BASE + index x VIRTIO_MMIO_STRIDE that belongs to the device. */
+export const HVL_DEVICE_DOORBELL = 0x1f0;
 /** PCI configuration space as memory (ECAM), bus 0 only: 1 MiB. */
 export const PCI_ECAM = 0xe800_0000;
 export const PCI_ECAM_BYTES = 0x10_0000;
@@ -65,6 +68,9 @@ export const SCI_GSI = 9;
 export const PCI_INTX_GSIS: readonly number[] = [10, 11];
 /** Edges of virtio-mmio devices, one each, those below 16 first. 12 stays free for hypervisorless guests. */
 export const VIRTIO_MMIO_GSIS: readonly number[] = [5, 6, 7, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
+
+/** The line of hypervisorless devices unless told otherwise. */
+export const HVL_GSI = 12;
 
 /** Level-triggered lines; the firmware (that is us) sets the PICs to that, too. */
 export const LEVEL_GSIS: readonly number[] = [SCI_GSI, ...PCI_INTX_GSIS];

@@ -14,14 +14,15 @@ import {
   EVENTFD_HELLO_VERSION_OFF,
 } from '../../abi/doorbell.js';
 import { EADDRINUSE, EAGAIN, EINTR, EMFILE, ENFILE } from '../../abi/errno.js';
-import { EPOLLET, EPOLLIN } from '../../abi/linux.js';
-import { eventfdSignal, tryEventfd } from '../../sys/eventfd.js';
+import { EPOLLIN } from '../../abi/linux.js';
+import { tryEventfd } from '../../sys/eventfd.js';
 import { close } from '../../sys/fd.js';
 import { errnoName } from '../../sys/libc.js';
 import { acceptUnix, listenUnix, recv, send, sendWithFds } from '../../sys/socket.js';
 import { StartError } from '../../util/errors.js';
 import type { EventLoop, FdHandler, TimerHandler, Watch } from '../../util/ports.js';
 import type { Doorbell, DoorbellHandler } from './doorbell.js';
+import { EventfdPair } from './eventfd-pair.js';
 
 /** What one connected peer is rung with. */
 interface PeerLine {
@@ -158,13 +159,7 @@ export interface PoolHandOver {
   readonly fd: number;
 }
 
-/**
- * `eventfd:PATH`: on connect the peer gets one message with [pool memfd if any, its line to us, our line to it].
- *
- * Its line is watched edge-triggered and never read, which saves a system call per signal. Nothing is lost by that: every
- * write to an eventfd is an edge, whatever the count was, and one that comes while we serve the last is reported by
- * the next wait. The count has room for 2^64 signals; a peer that fills it on purpose silences only itself.
- */
+/** `eventfd:PATH`: on connect the peer gets one message with [pool memfd if any, its line to us, our line to it]. */
 export function eventfdDoorbell(path: string, loop: EventLoop, pool: PoolHandOver): Doorbell {
   return new ListeningDoorbell(path, loop, (connection, eventLoop, handler) => {
     const toPmm = tryEventfd();
@@ -175,13 +170,12 @@ export function eventfdDoorbell(path: string, loop: EventLoop, pool: PoolHandOve
       if (toPeer >= 0) close(toPeer);
       return undefined; // the connection is closed, and the peer tries again
     }
-    const watch = eventLoop.watch(toPmm, EPOLLIN | EPOLLET, { onReady: () => handler.onDoorbell() });
+    const pair = new EventfdPair(toPmm, toPeer, eventLoop);
+    pair.open(handler);
     return {
-      signal: () => {
-        eventfdSignal(toPeer);
-      },
+      signal: () => pair.signal(),
       close: () => {
-        watch.close();
+        pair.close();
         close(toPmm);
         close(toPeer);
       },

@@ -106,9 +106,16 @@ test('readRunWords: terminals for serial ports → each once; a fifth port → r
 });
 
 test('readRunWords: words of a PMM, also taken back → refused', () => {
-  assert.throws(() => read('--shmem-addr 1'), { exitCode: 129, message: /--shmem-addr .* add --rsld --pmm/ });
-  assert.throws(() => read('--no-dtb'), { message: /--no-dtb is about/ });
-  assert.throws(() => read('--no-restart-detector'), { message: /--restart-detector is about/ });
+  assert.throws(() => read('--notify poll'), { exitCode: 129, message: /--notify is .* add --rsld --pmm/ });
+  assert.throws(() => read('--rsld --shmem-backend memfd'), { message: /--shmem-backend is .* add --pmm/ });
+  assert.throws(() => read('--shmem-addr 1'), { exitCode: 129, message: /--shmem-addr is .* add --rsld/ });
+  for (const word of ['--no-dtb', '--no-restart-detector', '--irq 12', '--region rng=4K', '--dump-dtb x']) {
+    assert.throws(
+      () => read(word),
+      { message: /^--[a-z-]+ is about devices in shared memory: add --rsld/ },
+      word,
+    );
+  }
 });
 
 test('readRunWords: what is not supported yet → refused by its name, with what to do', () => {
@@ -127,14 +134,7 @@ test('readRunWords: what is not supported yet → refused by its name, with what
       message: new RegExp(`^${word} is not supported yet; `),
     });
   }
-  for (const word of [
-    '--vsock 3',
-    '--vfio-pci 0:1.0',
-    '--sandbox x',
-    '--flash f',
-    '--vidmode 3',
-    '--irq 5',
-  ]) {
+  for (const word of ['--vsock 3', '--vfio-pci 0:1.0', '--sandbox x', '--flash f', '--vidmode 3']) {
     assert.throws(() => read(word), {
       exitCode: 129,
       message: new RegExp(`^${word} is not supported yet; `),
@@ -145,6 +145,54 @@ test('readRunWords: what is not supported yet → refused by its name, with what
 
 test('readRunWords: --vsock 0, and words without meaning here → accepted', () => {
   assert.deepEqual(devicesOf('--vsock 0 --no-dhcp --debug-nohostfs --debug -n mode=none'), []);
+});
+
+const POOL = '--rsld --shmem-addr 0xd4000000 --shmem-size 0x1000000';
+
+test('readRunWords: --rsld → all devices but disks are in the pool, shares the last one first', (t) => {
+  const disk = join(files(t), 'a.img');
+  const { options, remarks } = read(
+    `${POOL} --irq 12 --transport mmio --console virtio -n mode=tap,tapif=tap0,trans=mmio --9p /a,a --9p /b,b --rng -d ${disk}`,
+  );
+  assert.deepEqual(
+    options.devices?.map(({ type }) => type),
+    ['blk'],
+  );
+  const { hvl } = options;
+  assert.deepEqual([hvl?.shmem, hvl?.irq, hvl?.dtb], [{ address: 0xd400_0000, bytes: 1 << 24 }, 12, true]);
+  assert.deepEqual(
+    hvl?.devices.map((device) => (device.type === '9p' ? device.tag : device.type)),
+    ['b', 'a', 'net', 'rng', 'console'],
+  );
+  assert.deepEqual([options.transport, options.console, remarks], [undefined, 'virtio', []]);
+});
+
+test('readRunWords: --rsld and nothing about devices → one card with mode=user; line and layout by default', () => {
+  const { hvl } = optionsOf(POOL);
+  assert.deepEqual(hvl?.devices, [{ type: 'net', mode: 'user', static: false }]);
+  assert.deepEqual([hvl?.irq, hvl?.confine, hvl?.restartDetector], [undefined, undefined, undefined]);
+});
+
+test('readRunWords: --rsld with lists and layout → the devices and the pool have them', () => {
+  const { hvl } = optionsOf(
+    `${POOL} -n mode=none --rng --no-dtb --confine --static --queue-size rng=16 --region rng=8K`,
+  );
+  assert.deepEqual(hvl?.devices, [{ type: 'rng', static: true, queueSizes: [16], regionBytes: 8192 }]);
+  assert.deepEqual([hvl?.dtb, hvl?.confine], [false, true]);
+  assert.equal(read(`${POOL} --dump-dtb tree`).dumpDtb, 'tree');
+});
+
+test('readRunWords: --rsld with what shared memory has not → refused', () => {
+  assert.throws(() => read(`${POOL} --transport pci`), {
+    exitCode: 129,
+    message: /--transport pci .* --rsld/,
+  });
+  assert.throws(() => read(`${POOL} -n trans=pci`), { exitCode: 129, message: /trans=pci .* with --rsld/ });
+  assert.throws(() => read(`${POOL} --no-dtb --dump-dtb x`), { message: /exclude each other/ });
+  assert.throws(() => read(`${POOL} --vsock 3`), { message: /--vsock 3 is not supported yet/ });
+  assert.deepEqual(read(`${POOL} --vproxy`).remarks, [
+    { level: 'info', text: 'without meaning here, ignored: --vproxy' },
+  ]);
 });
 
 /** A directory with an image, a file with commas in its name, and a directory. */

@@ -32,6 +32,7 @@ test('buildVmConfig: nothing but a kernel → the defaults', () => {
     },
     serial: [{ inputFd: 0, outputFd: 1, escape: 'ctrl-a' }, nowhere, nowhere, nowhere],
     devices: [],
+    hvl: undefined,
     debugExitPort: undefined,
     debug: { ioport: false, mmio: false, singleStep: false },
     poll: { kind: 'adaptive' },

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type CommandLineFacts, generateCommandLine } from '#lkvm/vmm/command-line.js';
 
 const line = (facts: Partial<CommandLineFacts>) =>
-  generateCommandLine({ console: 'serial', root: 'unknown', extra: '', ...facts });
+  generateCommandLine({ console: 'serial', root: 'unknown', hvl: undefined, extra: '', ...facts });
 
 const MACHINE = 'reboot=k panic=1 i8042.direct=1 i8042.dumbkbd=1 i8042.nopnp=1 i8042.noaux=1';
 const SERIAL = `${MACHINE} earlyprintk=serial console=ttyS0`;

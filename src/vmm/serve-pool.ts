@@ -1,0 +1,53 @@
+/** The hypervisorless devices of a KVM machine, in its reactor. Thread: reactor. */
+import { EventfdPair } from '../backends/doorbell/eventfd-pair.js';
+import { poolLayout } from '../machine/pool-map.js';
+import { GuestMemory } from '../memory/guest-memory.js';
+import type { EventLoop, Log } from '../util/ports.js';
+import type { VirtioDevice } from '../virtio/core/device.js';
+import { hvlDeviceTree } from '../virtio/transport/hvl/device-tree.js';
+import { HvlTransport } from '../virtio/transport/hvl/hvl-transport.js';
+import type { VmHvlConfig } from './config.js';
+import type { HvlParts } from './hvl-parts.js';
+
+/** What is served. */
+export interface PoolToServe {
+  readonly config: VmHvlConfig;
+  readonly parts: HvlParts;
+  /** In slot order. */
+  readonly devices: readonly VirtioDevice[];
+  readonly loop: EventLoop;
+  readonly log: Log;
+}
+
+/** Devices that are published. */
+export interface ServedPool {
+  /** To be polled by the loop. */
+  readonly transport: HvlTransport;
+  /** Stops the devices. The memory must stay until their host I/O has ended. */
+  close(): void;
+}
+
+/** Publishes the devices; before a vCPU runs. Errors: ConfigError. */
+export function servePool({ config, parts, devices, loop, log }: PoolToServe): ServedPool {
+  const layout = poolLayout(config);
+  const doorbell = new EventfdPair(parts.doorbellFd, parts.irqFd, loop);
+  const { restartDetector, confine } = config;
+  const transport = new HvlTransport({
+    layout,
+    // Only the pool: no ring or buffer of these devices can be in the guest's RAM, just as on two processors.
+    memory: new GuestMemory([parts.pool]),
+    devices,
+    doorbell,
+    log,
+    options: { restartDetector, confine, features: [], loop }, // the devices were made with their features
+  });
+  transport.publish(layout.withDtb ? hvlDeviceTree(layout) : undefined);
+  doorbell.open({ onDoorbell: () => void transport.pass(), onPeer: () => undefined });
+  return {
+    transport,
+    close: () => {
+      transport.stop();
+      doorbell.close();
+    },
+  };
+}
