@@ -17,19 +17,19 @@ export const POOL_OPTIONS: OptionGroup = {
     {
       name: 'shmem-backend',
       argument: 'WHERE',
-      text: 'Where that memory is on this side: file:PATH (usually in /dev/shm; made if missing), memfd (anonymous, handed over with --notify eventfd:), uio:DEV[,map=N], devmem[:PATH] (physical memory at --shmem-addr). Default uio:/dev/uio0.',
+      text: 'Where that memory is on this side: file:PATH (usually in /dev/shm; made if missing), memfd (anonymous, handed over with --notify eventfd:), uio:DEV[,map=N], devmem[:PATH] (physical memory at --shmem-addr), ivshmem-server:PATH[,vectors=N] (anonymous; ivshmem peers such as QEMU get it from this socket, with doorbells), ivshmem:PATH (from the ivshmem server at this socket, with doorbells). Default uio:/dev/uio0.',
     },
     {
       name: 'notify',
       argument: 'HOW',
-      text: 'How the two sides signal each other: umb:DEV (mailbox device), uio:DEV, socket:PATH (one byte per signal; we listen), eventfd:PATH (a pair of eventfds handed over a unix socket; we listen), poll[:US] (not at all: look every US microseconds, default 1000). Default umb:/dev/umb.',
+      text: 'How the two sides signal each other: umb:DEV (mailbox device), uio:DEV, socket:PATH (one byte per signal; we listen), eventfd:PATH (a pair of eventfds handed over a unix socket; we listen), poll[:US] (not at all: look every US microseconds, default 1000). Default umb:/dev/umb; not with ivshmem, which brings its own.',
     },
     {
       name: 'poll',
       argument: 'WHEN',
       text: 'When to look at memory instead of sleeping: none, adaptive (for a short while after work), interval=US, spin (always; takes a whole processor). Default adaptive.',
     },
-    { name: 'force', text: 'Take over a pool file although another PMM holds it.' },
+    { name: 'force', text: 'Take over a pool (file:, ivshmem:) although another PMM holds it.' },
   ],
 };
 

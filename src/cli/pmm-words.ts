@@ -13,7 +13,6 @@ import { readDumpDtb, readPoolShares, readPoolWords } from './pool-words.js';
 import { choiceOf, numberOf, splitKind, splitPair } from './values.js';
 
 const DEFAULT_POLL_US = 1000;
-const IVSHMEM = 'ivshmem is not supported yet';
 
 /** Everything that was said, and what to tell the user about it. */
 export interface PmmWords {
@@ -79,9 +78,9 @@ function pathOf(option: string, kind: string, rest: string | undefined, whenMiss
 }
 
 function readPool(text: string | undefined, force: boolean): PmmPoolOptions | undefined {
-  if (force && (text === undefined || !text.startsWith('file:'))) {
+  if (force && (text === undefined || !/^(file|ivshmem):/.test(text))) {
     throw new ConfigError(
-      '--force is about a pool file another PMM holds; it needs --shmem-backend file:PATH',
+      '--force is about a pool another PMM holds; it needs --shmem-backend file:PATH or ivshmem:PATH',
     );
   }
   if (text === undefined) return undefined;
@@ -98,11 +97,12 @@ function readPool(text: string | undefined, force: boolean): PmmPoolOptions | un
     case 'devmem':
       return { kind, path: pathOf(option, kind, rest, '/dev/mem') };
     case 'ivshmem':
+      return { kind, path: pathOf(option, kind, rest), force };
     case 'ivshmem-server':
-      throw new ConfigError(`${option} ${text}: ${IVSHMEM}; use file:PATH`);
+      return readIvshmemServer(pathOf(option, kind, rest));
     default:
       throw new ConfigError(
-        `${option} "${text}" is not known; it is one of file:PATH, memfd, uio:DEV[,map=N], devmem[:PATH]`,
+        `${option} "${text}" is not known; it is one of file:PATH, memfd, uio:DEV[,map=N], devmem[:PATH], ivshmem-server:PATH[,vectors=N], ivshmem:PATH`,
       );
   }
 }
@@ -120,6 +120,22 @@ function readUio(rest: string): PmmPoolOptions {
   return { kind: 'uio', path: pathOf('--shmem-backend', 'uio', path), map };
 }
 
+function readIvshmemServer(rest: string): PmmPoolOptions {
+  const kind = 'ivshmem-server';
+  const [path = '', ...settings] = rest.split(',');
+  let vectors: number | undefined;
+  for (const setting of settings) {
+    const { key, value } = splitPair(setting);
+    if (key !== 'vectors' || value === undefined) {
+      throw new ConfigError(
+        `--shmem-backend ${kind}:${rest}: "${setting}" is not known; write ${kind}:PATH,vectors=N`,
+      );
+    }
+    vectors = numberOf(`--shmem-backend ${kind} vectors`, value);
+  }
+  return { kind, path: pathOf('--shmem-backend', kind, path), vectors };
+}
+
 function readNotify(text: string | undefined): NotifySpec | undefined {
   if (text === undefined) return undefined;
   const option = '--notify';
@@ -135,7 +151,10 @@ function readNotify(text: string | undefined): NotifySpec | undefined {
     case 'poll':
       return { kind, us: rest === undefined ? DEFAULT_POLL_US : numberOf('--notify poll', rest) };
     case 'ivshmem':
-      throw new ConfigError(`${option} ${text}: ${IVSHMEM}; use socket:PATH`);
+    case 'ivshmem-server':
+      throw new ConfigError(
+        `${option} ${text}: the doorbells come with the memory; write --shmem-backend ${kind}:PATH and no --notify`,
+      );
     default:
       throw new ConfigError(
         `${option} "${text}" is not known; it is one of umb:DEV, uio:DEV, socket:PATH, eventfd:PATH, poll[:US]`,

@@ -4,9 +4,10 @@
  *
  * Every error is one line: what is wrong, the value given, what is allowed, what to do. Thread: main.
  */
+import { IVSHMEM_MAX_VECTORS } from '../backends/doorbell/ivshmem-limits.js';
 import { buildHvlConfig } from '../machine/hvl-config.js';
 import { ConfigError } from '../util/errors.js';
-import type { NotifySpec, PmmConfig, PollSpec, PoolSpec } from './config.js';
+import type { NotifySpec, PmmConfig, PollSpec, PoolSpec, SignalSpec } from './config.js';
 import type { PmmOptions, PmmPoolOptions } from './options.js';
 
 /** Longest interval of `--poll interval` and `--notify poll`. */
@@ -24,10 +25,11 @@ export const DEFAULT_MEM = '/dev/mem';
  * Errors: ConfigError.
  */
 export function buildPmmConfig(options: PmmOptions): PmmConfig {
+  const pool = poolSpec(options.pool ?? { kind: 'uio', path: DEFAULT_UIO });
   const config: PmmConfig = {
     ...buildHvlConfig(options),
-    pool: poolSpec(options.pool ?? { kind: 'uio', path: DEFAULT_UIO }),
-    notify: options.notify ?? { kind: 'umb', path: DEFAULT_UMB },
+    pool,
+    notify: signalSpec(pool, options.notify),
     poll: options.poll ?? { kind: 'adaptive' },
   };
   checkSignals(config.pool, config.notify, config.poll);
@@ -44,16 +46,39 @@ function poolSpec(pool: PmmPoolOptions): PoolSpec {
       return { kind: 'uio', path: pool.path, map: pool.map ?? 0, sysfs: pool.sysfs ?? '/sys' };
     case 'devmem':
       return { kind: 'devmem', path: pool.path ?? DEFAULT_MEM };
+    case 'ivshmem-server':
+      return { kind: 'ivshmem-server', path: pool.path, vectors: vectorsOf(pool.vectors ?? 1) };
+    case 'ivshmem':
+      return { kind: 'ivshmem', path: pool.path, force: pool.force ?? false };
   }
 }
 
-function checkSignals(pool: PoolSpec, notify: NotifySpec, poll: PollSpec): void {
+function vectorsOf(vectors: number): number {
+  if (Number.isInteger(vectors) && vectors >= 1 && vectors <= IVSHMEM_MAX_VECTORS) return vectors;
+  throw new ConfigError(
+    `--shmem-backend ivshmem-server vectors=${vectors}: a peer has 1 ... ${IVSHMEM_MAX_VECTORS} interrupt vectors`,
+  );
+}
+
+/** The doorbell: what was asked for, or what comes with the memory. */
+function signalSpec(pool: PoolSpec, notify: NotifySpec | undefined): SignalSpec {
+  if (pool.kind !== 'ivshmem-server' && pool.kind !== 'ivshmem') {
+    return notify ?? { kind: 'umb', path: DEFAULT_UMB };
+  }
+  if (notify === undefined) return { kind: pool.kind, path: pool.path };
+  throw new ConfigError(
+    `--notify ${notify.kind} does not go with --shmem-backend ${pool.kind}: there the doorbells come with the memory; leave --notify out`,
+  );
+}
+
+function checkSignals(pool: PoolSpec, notify: SignalSpec, poll: PollSpec): void {
   if (pool.kind === 'memfd' && notify.kind !== 'eventfd') {
     throw new ConfigError(
       `--shmem-backend memfd needs --notify eventfd:PATH, over which the peer receives the memory; not ${notify.kind}`,
     );
   }
-  if (notify.kind === 'socket' || notify.kind === 'eventfd') checkSocketPath(notify);
+  if (notify.kind === 'socket' || notify.kind === 'eventfd') checkSocketPath('--notify', notify);
+  if (pool.kind === 'ivshmem-server' || pool.kind === 'ivshmem') checkSocketPath('--shmem-backend', pool);
   if (notify.kind === 'poll') {
     checkInterval('--notify poll', notify.us);
     if (poll.kind === 'none') {
@@ -65,11 +90,14 @@ function checkSignals(pool: PoolSpec, notify: NotifySpec, poll: PollSpec): void 
   if (poll.kind === 'interval') checkInterval('--poll interval', poll.us);
 }
 
-function checkSocketPath({ kind, path }: { readonly kind: string; readonly path: string }): void {
+function checkSocketPath(
+  option: string,
+  { kind, path }: { readonly kind: string; readonly path: string },
+): void {
   const bytes = new TextEncoder().encode(path).length;
   if (bytes < 1 || bytes > MAX_SOCKET_PATH) {
     throw new ConfigError(
-      `--notify ${kind}:${path}: a socket path has 1 ... ${MAX_SOCKET_PATH} bytes, and this one has ${bytes}`,
+      `${option} ${kind}:${path}: a socket path has 1 ... ${MAX_SOCKET_PATH} bytes, and this one has ${bytes}`,
     );
   }
 }

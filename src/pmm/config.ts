@@ -11,7 +11,11 @@ export type PoolSpec =
   | { readonly kind: 'memfd' }
   /** @param map index of the UIO map; `sysfs` is "/sys" (tests put a stand-in there) */
   | { readonly kind: 'uio'; readonly path: string; readonly map: number; readonly sysfs: string }
-  | { readonly kind: 'devmem'; readonly path: string };
+  | { readonly kind: 'devmem'; readonly path: string }
+  /** Anonymous memory, given to ivshmem peers that connect to us. @param vectors eventfds per peer, 1 ... 8 */
+  | { readonly kind: 'ivshmem-server'; readonly path: string; readonly vectors: number }
+  /** The memory of an ivshmem server, whose peer we are. */
+  | { readonly kind: 'ivshmem'; readonly path: string; readonly force: boolean };
 
 /** How the two sides signal each other. */
 export type NotifySpec =
@@ -22,11 +26,14 @@ export type NotifySpec =
   /** No doorbell at all: look every `us` microseconds. */
   | { readonly kind: 'poll'; readonly us: number };
 
+/** As {@link NotifySpec}, and what comes with the memory of an ivshmem pool. */
+export type SignalSpec = NotifySpec | { readonly kind: 'ivshmem-server' | 'ivshmem'; readonly path: string };
+
 export type { PollSpec };
 
 /** A checked configuration. */
 export interface PmmConfig extends HvlConfig {
   readonly pool: PoolSpec;
-  readonly notify: NotifySpec;
+  readonly notify: SignalSpec;
   readonly poll: PollSpec;
 }

@@ -8,6 +8,7 @@
  * Thread: main.
  */
 import { randomInt } from 'node:crypto';
+import { joinIvshmem } from '../backends/doorbell/ivshmem-peer.js';
 import { ConsoleStream } from '../machine/console-stream.js';
 import { poolLayout } from '../machine/pool-map.js';
 import { checkServices, RemoteServices, type Services } from '../machine/remote-services.js';
@@ -62,7 +63,11 @@ async function start(config: PmmConfig, extras: PmmExtras): Promise<Pmm> {
   const log = extras.log ?? SILENT;
   checkServices(config.devices, extras);
   const layout = poolLayout(config);
-  const pool = openPool(config, log);
+  const place = config.pool.kind === 'ivshmem' ? await joinIvshmem(config.pool.path) : undefined;
+  if (place !== undefined && place.id !== 0) {
+    log.info(`this PMM is ivshmem peer ${place.id}; drivers that ring peer 0 do not reach it`);
+  }
+  const pool = openPool(config, log, place);
   const console = extras.consoleStream === true ? new ConsoleStream() : undefined;
   const counters = new SharedArrayBuffer((layout.slots.length + 1) * COUNTER_COUNT * 8);
   const io = new IoService(shutdownGuard, (error) => log.warn(`the I/O worker has failed: ${error.message}`));
@@ -73,6 +78,7 @@ async function start(config: PmmConfig, extras: PmmExtras): Promise<Pmm> {
     poolAddress: pool.mapping.address,
     poolAccess: pool.access,
     poolFd: pool.handOverFd,
+    ivshmem: place,
     fdt: config.withDtb ? hvlDeviceTree(layout) : new Uint8Array(0),
     io: io.init,
     epoch: randomInt(1, 2 ** 31),

@@ -1,4 +1,5 @@
 /** What main and the PMM's reactor worker tell each other. Set-up and events only; never on a data path. */
+import type { IvshmemPlace } from '../backends/doorbell/ivshmem-peer.js';
 import type { ServiceMessage } from '../machine/remote-services.js';
 import type { HvlLayout } from '../virtio/transport/hvl/layout.js';
 import type { IoInit } from '../workers/io/ring.js';
@@ -13,6 +14,8 @@ export interface PmmReactorData {
   readonly poolAccess: number;
   /** memfd to hand to the peer, or -1. */
   readonly poolFd: number;
+  /** Our place at an ivshmem server, if the pool is its memory. */
+  readonly ivshmem: IvshmemPlace | undefined;
   /** The published device tree; empty without one. */
   readonly fdt: Uint8Array;
   /** The reactor's end of the I/O worker. */

@@ -27,12 +27,22 @@ export type PmmPoolOptions =
       readonly sysfs?: string | undefined;
     }
   /** @param path default "/dev/mem" */
-  | { readonly kind: 'devmem'; readonly path?: string | undefined };
+  | { readonly kind: 'devmem'; readonly path?: string | undefined }
+  /**
+   * An ivshmem server of our own at the socket `path`: peers (QEMU) get the memory and the doorbells from it, so there is
+   * no `notify`. @param vectors eventfds per peer, 1 ... 8, default 1
+   */
+  | { readonly kind: 'ivshmem-server'; readonly path: string; readonly vectors?: number | undefined }
+  /**
+   * The memory and the doorbells of an ivshmem server that runs already; no `notify`.
+   * @param force take the memory over although another PMM holds it
+   */
+  | { readonly kind: 'ivshmem'; readonly path: string; readonly force?: boolean | undefined };
 
 /** Options of a PMM. */
 export interface PmmOptions extends HvlOptions {
   readonly pool?: PmmPoolOptions | undefined;
-  /** Default: mailbox device /dev/umb. */
+  /** Default: mailbox device /dev/umb; with an ivshmem pool: its own. */
   readonly notify?: NotifySpec | undefined;
   /** Default: adaptive. */
   readonly poll?: PollSpec | undefined;

@@ -82,10 +82,10 @@ interface Machine {
 
 /** Opens the doorbell, publishes, and runs until the stop request. */
 function serve({ context, data, reactor, memory, devices, maker, log, post }: Machine): void {
-  const { config, layout, poolFd, fdt, epoch } = data;
+  const { config, layout, poolFd, ivshmem, fdt, epoch } = data;
   const load = new RunDelay();
-  const handOver = { address: layout.base, bytes: layout.bytes, fd: poolFd };
-  const doorbell = makeDoorbell(config.notify, reactor, log, handOver);
+  const pool = { address: layout.base, bytes: layout.bytes, fd: poolFd, ivshmem };
+  const doorbell = makeDoorbell(config, reactor, log, pool);
   const transport = new HvlTransport({
     layout,
     memory,

@@ -16,13 +16,14 @@ import {
   VIRTIO_MMIO_STATUS,
 } from '../abi/hvl.js';
 import { LOCK_EX, LOCK_NB } from '../abi/linux.js';
+import type { IvshmemPlace } from '../backends/doorbell/ivshmem-peer.js';
 import { zeroShared } from '../memory/copy.js';
 import { ACCESS_DIRECT, ACCESS_WORD, GuestMemory, type MemoryChunk } from '../memory/guest-memory.js';
 import { O_CREAT, O_RDWR } from '../sys/arch.js';
 import { close, flock, ftruncate, open, punchHole, seekEnd } from '../sys/fd.js';
 import { errnoName } from '../sys/libc.js';
 import { createMemfd, type Mapping, mapShared, unmap } from '../sys/map.js';
-import { ConfigError, StartError, SysError } from '../util/errors.js';
+import { ConfigError, invariant, StartError, SysError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { u32At } from '../util/typed.js';
 import type { PmmConfig } from './config.js';
@@ -42,17 +43,26 @@ export interface Pool {
 
 /**
  * Opens the pool of `config` and zeroes its first `shmemSize` bytes.
+ * @param place at an ivshmem server, if that is where the pool comes from; closed with the pool, or if this fails
  * Errors: StartError (missing, not permitted, locked by another PMM), ConfigError (larger than the UIO map).
  * Thread: main.
  */
-export function openPool(config: PmmConfig, log: Log): Pool {
+export function openPool(config: PmmConfig, log: Log, place?: IvshmemPlace): Pool {
   const spec = config.pool;
   const bytes = config.shmemSize;
   switch (spec.kind) {
     case 'memfd': {
       const fd = createMemfd('lkvm-pool', bytes);
-      return new MappedPool(mapShared(fd, bytes), ACCESS_DIRECT, fd, fd);
+      return new MappedPool(mapShared(fd, bytes), ACCESS_DIRECT, [fd], fd);
     }
+    case 'ivshmem-server': {
+      // The memory is a PCI BAR of each peer, and the size of a BAR is a power of two.
+      const fd = createMemfd('lkvm-pool', powerOfTwo(bytes));
+      return new MappedPool(mapShared(fd, bytes), ACCESS_DIRECT, [fd], fd);
+    }
+    case 'ivshmem':
+      invariant(place !== undefined, 'an ivshmem pool comes with a place at its server');
+      return openIvshmemPool(place, spec, bytes, log);
     case 'file':
       return openFilePool(spec.path, spec.force, bytes, log);
     case 'uio': {
@@ -79,21 +89,21 @@ class MappedPool implements Pool {
   readonly mapping: Mapping;
   readonly access: number;
   readonly handOverFd: number;
-  readonly #fd: number;
+  readonly #fds: readonly number[];
   readonly #made: string | undefined;
 
-  /** @param made path of the file that did not exist before */
-  constructor(mapping: Mapping, access: number, fd: number, handOverFd: number, made?: string) {
+  /** @param fds closed with the pool @param made path of the file that did not exist before */
+  constructor(mapping: Mapping, access: number, fds: readonly number[], handOverFd: number, made?: string) {
     this.mapping = mapping;
     this.access = access;
     this.handOverFd = handOverFd;
-    this.#fd = fd;
+    this.#fds = fds;
     this.#made = made;
   }
 
   close(): void {
     unmap(this.mapping);
-    close(this.#fd);
+    for (const fd of this.#fds) close(fd);
   }
 
   discard(): void {
@@ -121,13 +131,7 @@ function openFilePool(path: string, force: boolean, bytes: number, log: Log): Po
   const made = existsSync(path) ? undefined : path;
   const fd = openOrThrow(path, O_RDWR | O_CREAT, 'the pool file', hint);
   try {
-    const locked = flock(fd, LOCK_EX | LOCK_NB);
-    if (locked === -EAGAIN && !force) {
-      throw new StartError(
-        `the pool file ${path} is used by another PMM; stop that one, or take it over with --force`,
-      );
-    }
-    if (locked === -EAGAIN) log.warn(`the pool file ${path} is locked by another PMM; --force takes it over`);
+    lock(fd, `the pool file ${path}`, force, log);
     const size = seekEnd(fd);
     if (size < bytes) {
       const grown = ftruncate(fd, bytes);
@@ -135,20 +139,68 @@ function openFilePool(path: string, force: boolean, bytes: number, log: Log): Po
         throw new StartError(`cannot grow the pool file ${path} to ${bytes} bytes: ${errnoName(-grown)}`);
     }
     const mapping = mapOrThrow(path, fd, bytes, 0);
-    const memory = new GuestMemory([{ gpa: 0, hva: mapping.address, bytes }]);
-    if (size > 0) {
-      if (looksAlive(memory.chunk)) {
-        log.warn(`the pool file ${path} holds the state of a driver that was left behind; it is wiped`);
-      }
-      // Giving the pages back is faster than writing zeros; not every file system can.
-      if (punchHole(fd, 0, bytes) < 0) zeroAll(memory);
-    }
-    return new MappedPool(mapping, ACCESS_DIRECT, fd, -1, made);
+    if (size > 0) wipe(fd, mapping, `the pool file ${path}`, log);
+    return new MappedPool(mapping, ACCESS_DIRECT, [fd], -1, made);
   } catch (error) {
     close(fd);
     if (made !== undefined) rmSync(made, { force: true });
     throw error;
   }
+}
+
+/** The memory of an ivshmem server. */
+function openIvshmemPool(
+  { memoryFd, connection }: IvshmemPlace,
+  { path, force }: { readonly path: string; readonly force: boolean },
+  bytes: number,
+  log: Log,
+): Pool {
+  const name = `the memory of the ivshmem server ${path}`;
+  // A lock belongs to the open file, and this one is shared by all peers of the server: ours needs to be opened anew. A
+  // server may keep its memory from being opened; then nothing guards against a second PMM.
+  const own = open(`/proc/self/fd/${memoryFd}`, O_RDWR);
+  const fds = own < 0 ? [memoryFd, connection] : [own, memoryFd, connection];
+  try {
+    if (own >= 0) lock(own, name, force, log);
+    const size = seekEnd(memoryFd);
+    if (size < bytes) {
+      throw new ConfigError(
+        `--shmem-size 0x${bytes.toString(16)} is larger than ${name}; at most 0x${Math.max(size, 0).toString(16)} bytes`,
+      );
+    }
+    const mapping = mapOrThrow(path, memoryFd, bytes, 0);
+    wipe(memoryFd, mapping, name, log);
+    return new MappedPool(mapping, ACCESS_DIRECT, fds, -1);
+  } catch (error) {
+    for (const fd of fds) close(fd);
+    throw error;
+  }
+}
+
+/** One PMM at a time. Errors: StartError. */
+function lock(fd: number, name: string, force: boolean, log: Log): void {
+  if (flock(fd, LOCK_EX | LOCK_NB) !== -EAGAIN) return;
+  if (!force)
+    throw new StartError(`${name} is used by another PMM; stop that one, or take it over with --force`);
+  log.warn(`${name} is locked by another PMM; --force takes it over`);
+}
+
+/** Zeroes a pool that was there before. */
+function wipe(fd: number, mapping: Mapping, name: string, log: Log): void {
+  const { address, bytes } = mapping;
+  const memory = new GuestMemory([{ gpa: 0, hva: address, bytes }]);
+  if (looksAlive(memory.chunk)) {
+    log.warn(`${name} holds the state of a driver that was left behind; it is wiped`);
+  }
+  // Giving the pages back is faster than writing zeros; not every file system can.
+  if (punchHole(fd, 0, bytes) < 0) zeroAll(memory);
+}
+
+/** The smallest power of two that is not less. */
+function powerOfTwo(bytes: number): number {
+  let size = 1;
+  while (size < bytes) size *= 2;
+  return size;
 }
 
 function openDevicePool(path: string, offset: number, bytes: number): Pool {
@@ -158,7 +210,7 @@ function openDevicePool(path: string, offset: number, bytes: number): Pool {
   try {
     const mapping = mapOrThrow(path, fd, bytes, offset);
     zeroAll(new GuestMemory([{ gpa: 0, hva: mapping.address, bytes }], ACCESS_WORD));
-    return new MappedPool(mapping, ACCESS_WORD, fd, -1);
+    return new MappedPool(mapping, ACCESS_WORD, [fd], -1);
   } catch (error) {
     close(fd);
     throw error;

@@ -8,6 +8,7 @@ const SOURCES = {
   hostile: ['hostile', 'virtio', 'bare'],
   hvl: ['hvl', 'bare'],
   paste: ['paste', 'bare'],
+  ivshmem: ['ivshmem', 'virtio', 'bare'],
 } as const;
 
 /** An image. */

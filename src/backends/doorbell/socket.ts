@@ -3,7 +3,6 @@
  * to the peer (`eventfd:PATH`). A connection is the peer; a new connection replaces the old one; either side may
  * start or restart first.
  */
-import { unlinkSync } from 'node:fs';
 import {
   EVENTFD_HELLO_BYTES,
   EVENTFD_HELLO_LENGTH_OFF,
@@ -13,16 +12,15 @@ import {
   EVENTFD_HELLO_VERSION,
   EVENTFD_HELLO_VERSION_OFF,
 } from '../../abi/doorbell.js';
-import { EADDRINUSE, EAGAIN, EINTR, EMFILE, ENFILE } from '../../abi/errno.js';
+import { EAGAIN, EINTR } from '../../abi/errno.js';
 import { EPOLLIN } from '../../abi/linux.js';
 import { tryEventfd } from '../../sys/eventfd.js';
 import { close } from '../../sys/fd.js';
-import { errnoName } from '../../sys/libc.js';
-import { acceptUnix, listenUnix, recv, send, sendWithFds } from '../../sys/socket.js';
-import { StartError } from '../../util/errors.js';
-import type { EventLoop, FdHandler, TimerHandler, Watch } from '../../util/ports.js';
+import { recv, send, sendWithFds } from '../../sys/socket.js';
+import type { EventLoop, Watch } from '../../util/ports.js';
 import type { Doorbell, DoorbellHandler } from './doorbell.js';
 import { EventfdPair } from './eventfd-pair.js';
+import { DoorbellListener } from './listener.js';
 
 /** What one connected peer is rung with. */
 interface PeerLine {
@@ -32,48 +30,33 @@ interface PeerLine {
 
 type MakeLine = (connection: number, loop: EventLoop, handler: DoorbellHandler) => PeerLine | undefined;
 
-/** How long nobody is let in when there is no descriptor for one more. */
-const PAUSE_US = 100_000;
-
 /** Listens, and keeps at most one peer. */
-class ListeningDoorbell implements Doorbell, FdHandler, TimerHandler {
-  readonly #path: string;
+class ListeningDoorbell implements Doorbell {
   readonly #loop: EventLoop;
   readonly #makeLine: MakeLine;
+  readonly #listener: DoorbellListener;
   readonly #scratch = new Uint8Array(4096);
   #handler: DoorbellHandler | undefined;
-  #listener = -1;
-  #listenerWatch: Watch | undefined;
   #connection = -1;
   #connectionWatch: Watch | undefined;
   #line: PeerLine | undefined;
 
   constructor(path: string, loop: EventLoop, makeLine: MakeLine) {
-    this.#path = path;
     this.#loop = loop;
     this.#makeLine = makeLine;
+    this.#listener = new DoorbellListener(path, loop, (fd) => this.#take(fd));
   }
 
   open(handler: DoorbellHandler): void {
-    const fd = listenUnix(this.#path);
-    if (fd === -EADDRINUSE) {
-      throw new StartError(
-        `another process listens on the doorbell socket ${this.#path}; stop it or use another path`,
-      );
-    }
-    if (fd < 0) throw new StartError(`cannot listen on the doorbell socket ${this.#path}: ${errnoName(-fd)}`);
+    this.#listener.open();
     this.#handler = handler;
-    this.#listener = fd;
-    this.#listenerWatch = this.#loop.watch(fd, EPOLLIN, this);
   }
 
-  /** The listener is readable: a peer connects. */
-  onReady(): void {
+  /** A peer has connected. */
+  #take(fd: number): void {
     const handler = this.#handler;
-    const fd = acceptUnix(this.#listener);
-    if (fd < 0 || handler === undefined) {
-      // Gone again; or no descriptor is left, and then the listener stays readable: do not look at it all the time.
-      if (fd === -EMFILE || fd === -ENFILE) this.#pause();
+    if (handler === undefined) {
+      close(fd);
       return;
     }
     this.#drop();
@@ -88,11 +71,6 @@ class ListeningDoorbell implements Doorbell, FdHandler, TimerHandler {
     handler.onPeer(true);
   }
 
-  /** The pause is over. */
-  onTimer(): void {
-    this.#listenerWatch?.setEvents(EPOLLIN);
-  }
-
   signal(): void {
     this.#line?.signal();
   }
@@ -100,20 +78,7 @@ class ListeningDoorbell implements Doorbell, FdHandler, TimerHandler {
   close(): void {
     this.#drop();
     this.#handler = undefined;
-    if (this.#listener < 0) return;
-    this.#listenerWatch?.close();
-    close(this.#listener);
-    this.#listener = -1;
-    try {
-      unlinkSync(this.#path);
-    } catch {
-      // Somebody removed it already; nothing is left to clean.
-    }
-  }
-
-  #pause(): void {
-    this.#listenerWatch?.setEvents(0);
-    this.#loop.after(PAUSE_US, this);
+    this.#listener.close();
   }
 
   /** Bytes are signals on a `socket:` line; on an `eventfd:` line there are none, and only the end matters. */
