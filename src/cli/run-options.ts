@@ -145,6 +145,11 @@ const MODE: OptionGroup = {
       text: 'Interrupt line of the pool, an edge on that pin of the I/O APIC: 5, 6, 7, 12 ... 23. Default 12.',
     },
     {
+      name: 'vxworks',
+      short: 'v',
+      text: 'Load the kernel as the C tool loads VxWorks: a flat image at 0x408000, 32-bit protected mode, stack at 0x300000, boot line (-p, then hvl.shm_addr=... hvl.irq=...) at 0x101200. A store to a doorbell of --rsld then waits until the devices have been looked at.',
+    },
+    {
       name: 'pmm',
       text: 'Start no guest, be a Physical Machine Monitor: serve the devices to a peer elsewhere. Needs --rsld.',
     },
@@ -198,7 +203,6 @@ export const REFUSED_OPTIONS: readonly RefusedOption[] = [
   { name: 'fb', text: "The host's frame buffer as a screen.", instead: 'use --console serial' },
   { name: 'vidmode', argument: 'N', text: 'VESA mode of a screen.', instead: 'use --console serial' },
   { name: 'debug-iodelay', argument: 'MS', text: 'Slower disks.' },
-  { name: 'vxworks', short: 'v', text: 'Load a kernel the VxWorks way.' },
   {
     name: 'vproxy',
     text: 'Relay the signals of vhost devices.',

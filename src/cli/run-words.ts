@@ -58,6 +58,7 @@ export function readRunWords(parsed: ParsedOptions, home: string | undefined): R
       kernel: readKernel(parsed),
       firmware,
       initrd: firmware === undefined ? initrd : undefined,
+      vxworks: parsed.has('vxworks') ? true : undefined,
       commandLine: parsed.value('params'),
       noDefaults: parsed.has('nodefaults'),
       rootDirectory: disks.rootDirectory,

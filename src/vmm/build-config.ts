@@ -5,7 +5,7 @@
  * Every error is one line: what is wrong, the value given, what is allowed, what to do. Thread: main.
  */
 import { availableParallelism, totalmem } from 'node:os';
-import { COMMAND_LINE_BYTES, VIRTIO_MMIO_GSIS } from '../arch/x86_64/memory-map.js';
+import { COMMAND_LINE_BYTES, VIRTIO_MMIO_GSIS, VXWORKS_BOOT_LINE_BYTES } from '../arch/x86_64/memory-map.js';
 import { PCI_SLOTS } from '../bus/pci/words.js';
 import { checkTags, consoleSpec, p9Spec, queueSettings } from '../machine/device-config.js';
 import { type DeviceName, deviceFacts } from '../machine/device-facts.js';
@@ -20,7 +20,7 @@ import { netSpecs } from '../machine/net-config.js';
 import { checkDebugExitPort } from '../platform/platform.js';
 import { ConfigError } from '../util/errors.js';
 import type { DeviceSettings, DeviceSpec, P9Spec } from '../workers/reactor/device-spec.js';
-import { generateCommandLine, ROOT_TAG } from './command-line.js';
+import { generateBootLine, generateCommandLine, ROOT_TAG } from './command-line.js';
 import {
   allDeviceSpecs,
   type BootSpec,
@@ -84,7 +84,9 @@ export function buildVmConfig(options: VmOptions, host: HostFacts = hostFacts())
   const poll = options.poll ?? { kind: 'adaptive' };
   if (poll.kind === 'interval') checkInterval(poll.us);
   const devices = deviceSpecs(options);
-  const hvl = options.hvl && buildVmHvlConfig({ ...options.hvl, devices: pooledDevices(options) }, ramBytes);
+  const vxworks = options.vxworks ?? false;
+  const hvl =
+    options.hvl && buildVmHvlConfig({ ...options.hvl, devices: pooledDevices(options) }, ramBytes, vxworks);
   const serial = serialSpecs(options);
   const specs = allDeviceSpecs({ devices, hvl });
   checkOnce(specs);
@@ -174,7 +176,11 @@ function bootSpec(options: VmOptions, devices: VmConfig['devices'], hvl: VmConfi
   if (firmware !== undefined && initrd !== undefined) {
     throw new ConfigError(`--initrd ${initrd} goes with a kernel, not with --firmware`);
   }
-  return { kernel, firmware, initrd, commandLine: commandLine(options, devices, hvl) };
+  const vxworks = options.vxworks ?? false;
+  if (vxworks && (firmware !== undefined || initrd !== undefined)) {
+    throw new ConfigError('--vxworks starts a kernel alone, without --initrd or --firmware');
+  }
+  return { kernel, firmware, initrd, commandLine: commandLine(options, devices, hvl), vxworks };
 }
 
 function commandLine(options: VmOptions, devices: VmConfig['devices'], hvl: VmConfig['hvl']): string {
@@ -185,14 +191,17 @@ function commandLine(options: VmOptions, devices: VmConfig['devices'], hvl: VmCo
   const disk = devices.map(({ spec }) => spec).find((spec) => spec.name === 'blk');
   const diskRoot = disk === undefined ? 'unknown' : disk.readOnly ? 'read-only disk' : 'disk';
   const root = options.rootDirectory === undefined ? diskRoot : 'directory';
-  const text =
-    options.noDefaults === true
-      ? extra
+  const vxworks = options.vxworks === true;
+  const generate = (): string =>
+    vxworks
+      ? generateBootLine(hvl, extra)
       : generateCommandLine({ console: options.console ?? 'serial', root, hvl, extra });
+  const text = options.noDefaults === true ? extra : generate();
   const bytes = new TextEncoder().encode(text).length;
-  if (bytes >= COMMAND_LINE_BYTES) {
+  const room = vxworks ? VXWORKS_BOOT_LINE_BYTES : COMMAND_LINE_BYTES;
+  if (bytes >= room) {
     throw new ConfigError(
-      `--params: the kernel command line has ${bytes} bytes; there is room for ${COMMAND_LINE_BYTES - 1}`,
+      `--params: the kernel command line has ${bytes} bytes; there is room for ${room - 1}`,
     );
   }
   return text;

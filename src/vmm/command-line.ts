@@ -51,6 +51,16 @@ export function generateCommandLine({ console, root, hvl, extra }: CommandLineFa
   return [...words, extra.trim()].filter((word) => word !== '').join(' ');
 }
 
+/** VxWorks's boot line: the user's words, and where its devices are unless they say so. */
+export function generateBootLine(hvl: VmHvlConfig | undefined, extra: string): string {
+  const words = [extra.trim()];
+  if (hvl !== undefined) {
+    if (!hasWord(extra, 'hvl.shm_addr')) words.push(`hvl.shm_addr=0x${hvl.shmemAddr.toString(16)}`);
+    if (!hasWord(extra, 'hvl.irq')) words.push(`hvl.irq=${hvl.irq}`);
+  }
+  return words.filter((word) => word !== '').join(' ');
+}
+
 /** Parameters of the module `virtio_hvl`: modprobe takes them from here, and so does a kernel that has it built in. */
 function poolWords({ shmemAddr, shmemSize, irq, withDtb }: VmHvlConfig): string {
   const parameters = {

@@ -15,6 +15,8 @@ export interface BootSpec {
   readonly initrd: string | undefined;
   /** The whole command line, as the guest will see it. */
   readonly commandLine: string;
+  /** The kernel is a VxWorks image: loaded and entered as the C tool does it. */
+  readonly vxworks: boolean;
 }
 
 /** Host end of a serial port. */
@@ -38,6 +40,8 @@ export interface VmDeviceSpec {
 export interface VmHvlConfig extends HvlConfig {
   /** GSI of the one interrupt, an edge for whatever there is to say. */
   readonly irq: number;
+  /** A store to a doorbell waits until the devices have been looked at; it is an exit then. For VxWorks. */
+  readonly storesWait: boolean;
 }
 
 /** A checked configuration. */

@@ -46,9 +46,9 @@ const LINES = 24;
 
 /**
  * Checks options and fills in the defaults.
- * @param ramBytes the guest's RAM Errors: ConfigError.
+ * @param ramBytes the guest's RAM @param storesWait see `VmHvlConfig.storesWait` Errors: ConfigError.
  */
-export function buildVmHvlConfig(options: VmHvlOptions, ramBytes: number): VmHvlConfig {
+export function buildVmHvlConfig(options: VmHvlOptions, ramBytes: number, storesWait: boolean): VmHvlConfig {
   const irq = options.irq ?? map.HVL_GSI;
   checkLine(irq);
   const { address } = options.shmem;
@@ -59,7 +59,7 @@ export function buildVmHvlConfig(options: VmHvlOptions, ramBytes: number): VmHvl
   }
   const config = buildHvlConfig(options);
   checkPlace(config.shmemAddr, config.shmemSize, ramBytes);
-  return { ...config, irq };
+  return { ...config, irq, storesWait };
 }
 
 /** One line for the user: what is where. */

@@ -23,6 +23,8 @@ export interface HvlParts {
   readonly pool: RegionRecord;
   /** Eventfd that the guest's stores to the doorbells signal. */
   readonly doorbellFd: number;
+  /** Addresses of doorbells whose stores wait instead: exits, which call the reactor (`hvl-doorbell.ts`). */
+  readonly trapped: readonly number[];
   /** Eventfd behind the irqfd of the interrupt. */
   readonly irqFd: number;
 }
@@ -44,8 +46,10 @@ export function connectPool(vm: Vm, config: VmHvlConfig, slot: number, own: Own)
   vm.addIrqfd(irqFd, config.irq);
   // Any width; where KVM cannot say that, 32 bits, which is what front ends use.
   const bytes = vm.capability(KVM_CAP_IOEVENTFD_ANY_LENGTH) !== 0 ? 0 : 4;
-  for (const address of doorbells(config)) vm.addIoEvent({ space: 'mmio', address, bytes, fd: doorbellFd });
-  return { pool, doorbellFd, irqFd };
+  const addresses = doorbells(config);
+  if (config.storesWait) return { pool, doorbellFd, irqFd, trapped: addresses };
+  for (const address of addresses) vm.addIoEvent({ space: 'mmio', address, bytes, fd: doorbellFd });
+  return { pool, doorbellFd, irqFd, trapped: [] };
 }
 
 /** The doorbell of all devices, then that of each. */

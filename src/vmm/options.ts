@@ -44,7 +44,12 @@ export interface VmOptions {
   readonly kernel?: string | undefined;
   readonly firmware?: string | undefined;
   readonly initrd?: string | undefined;
-  /** Appended to the generated command line; with `noDefaults` it is the whole one. */
+  /**
+   * Load the kernel as the C tool loads VxWorks: flat at 0x408000, 32-bit protected mode, boot line at 0x101200. With
+   * `hvl`, a store to a doorbell then waits until the devices have been looked at.
+   */
+  readonly vxworks?: boolean | undefined;
+  /** Appended to the generated command line (before it with `vxworks`); with `noDefaults` it is the whole one. */
   readonly commandLine?: string | undefined;
   readonly noDefaults?: boolean | undefined;
   /** Directory of the host that becomes the guest's root over 9p. */

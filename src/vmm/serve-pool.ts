@@ -23,6 +23,8 @@ export interface PoolToServe {
 export interface ServedPool {
   /** To be polled by the loop. */
   readonly transport: HvlTransport;
+  /** A store to a doorbell waits for this: everything it was for has been looked at, and the guest told. */
+  look(): void;
   /** Stops the devices. The memory must stay until their host I/O has ended. */
   close(): void;
 }
@@ -45,6 +47,10 @@ export function servePool({ config, parts, devices, loop, log }: PoolToServe): S
   doorbell.open({ onDoorbell: () => void transport.pass(), onPeer: () => undefined });
   return {
     transport,
+    look: () => {
+      transport.pass();
+      transport.flush();
+    },
     close: () => {
       transport.stop();
       doorbell.close();

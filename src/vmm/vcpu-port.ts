@@ -21,6 +21,7 @@ import type { DeviceCalls } from '../virtio/transport/trapped/ports.js';
 import { DeviceRegisters } from '../virtio/transport/trapped/registers.js';
 import type { VcpuPort } from '../workers/vcpu/access-port.js';
 import { VCPU_DEBUG_EXIT, VCPU_GO_ON, VCPU_POWERED_OFF, VCPU_RESET } from '../workers/vcpu/outcome.js';
+import { HVL_DOORBELL_BYTES, WaitingDoorbell } from './hvl-doorbell.js';
 import type { MachineParts } from './machine-parts.js';
 import { ThreadParts } from './thread-parts.js';
 
@@ -52,6 +53,9 @@ export class MachinePort implements VcpuPort, MachineEnd {
       if (part.transport !== 'mmio') continue;
       const registers = new DeviceRegisters(part.registers, { device: part.device, calls });
       this.#mmio.add(part.gpa, VIRTIO_MMIO_STRIDE, new MmioRegisters(registers));
+    }
+    for (const address of parts.hvl?.trapped ?? []) {
+      this.#mmio.add(address, HVL_DOORBELL_BYTES, new WaitingDoorbell(calls));
     }
   }
 

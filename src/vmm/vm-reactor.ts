@@ -28,8 +28,9 @@ import { finishPumps, PumpBell, SerialPump } from '../workers/reactor/serial-pum
 import { CommandServer } from '../workers/vcpu/command-server.js';
 import { allDeviceSpecs } from './config.js';
 import type { DeviceParts } from './device-parts.js';
+import { PoolCalls } from './hvl-doorbell.js';
 import type { VmMainMessage, VmReactorData, VmReactorMessage } from './messages.js';
-import { servePool } from './serve-pool.js';
+import { type ServedPool, servePool } from './serve-pool.js';
 import { EventfdSignal, NO_END, ThreadParts } from './thread-parts.js';
 
 const SECOND_US = 1_000_000;
@@ -99,18 +100,10 @@ function serve({ context, reactor, memory, devices, maker, log, post }: Served):
     log,
     answer: (device, result) => calls.answer(device, result),
   });
-  const calls = new CommandServer(parts.channel, transport, reactor);
+  const pool = poolOf(context.data, devices.slice(bus.devices.length), reactor, log);
+  const handler = pool === undefined ? transport : new PoolCalls(pool, transport);
+  const calls = new CommandServer(parts.channel, handler, reactor);
   const kicks = watchKicks(reactor, bus.devices, transport);
-  const pool =
-    config.hvl !== undefined && parts.hvl !== undefined
-      ? servePool({
-          config: config.hvl,
-          parts: parts.hvl,
-          devices: devices.slice(bus.devices.length),
-          loop: reactor,
-          log,
-        })
-      : undefined;
   const pumps = makePumps(context.data, reactor, platform, () => post({ type: 'escape' }));
   const bell = new PumpBell(reactor, parts.serialDoorbellFd, pumps);
   try {
@@ -135,6 +128,17 @@ function serve({ context, reactor, memory, devices, maker, log, post }: Served):
     for (const pump of pumps) pump.close();
     load.close();
   }
+}
+
+/** The hypervisorless devices, if the machine has some; they come behind the others. */
+function poolOf(
+  { config, parts }: VmReactorData,
+  devices: readonly VirtioDevice[],
+  loop: Reactor,
+  log: Log,
+): ServedPool | undefined {
+  if (config.hvl === undefined || parts.hvl === undefined) return undefined;
+  return servePool({ config: config.hvl, parts: parts.hvl, devices, loop, log });
 }
 
 /** A device with its registers and its interrupts. */

@@ -114,6 +114,7 @@ const ROWS: readonly Row[] = [
   [`${POOLED} --no-dtb --confine`, 129, /--confine and --no-dtb exclude each other/],
   [`${POOLED} --static=console`, 129, /--static console: there is no console device; devices given: net/],
   [`${POOLED} --notify poll`, 129, /--notify is about the peer of a PMM: add --pmm/],
+  [`${K} --vxworks -i /dev/null`, 129, /--vxworks starts a kernel alone, without --initrd or --firmware/],
   // the machine
   [`${K} --poll sometimes`, 129, /--poll "sometimes" is not known/],
   [`${K} --poll interval=0`, 129, /--poll interval 0: the interval is 1 \.\.\. 1000000/],

@@ -14,12 +14,12 @@ const SOURCES = {
 /** An image. */
 export type BareImage = keyof typeof SOURCES;
 
-// 32-bit code without any library, of instructions that KVM's emulator knows, loaded from 1 MiB on.
+// 32-bit code without any library, of instructions that KVM's emulator knows.
 const FLAGS = [
   ...['-m32', '-march=i486', '-Os', '-Wall', '-Wextra', '-Werror', '-ffreestanding', '-nostdlib', '-static'],
   ...['-fno-pic', '-no-pie', '-mgeneral-regs-only', '-fcf-protection=none', '-fno-stack-protector'],
   ...['-fno-asynchronous-unwind-tables', '-fno-tree-loop-distribute-patterns'],
-  ...['-Wl,--build-id=none', '-Wl,-Ttext-segment=0x100000', '-Wl,-z,noexecstack'],
+  ...['-Wl,--build-id=none', '-Wl,-z,noexecstack'],
 ];
 
 /** For `test({ skip })`: false if images can be compiled, else the reason. */
@@ -27,11 +27,14 @@ export function skipWithoutCompiler(): string | false {
   return hasTool('gcc') ? false : 'not installed: gcc';
 }
 
-/** Compiles an image. @returns its path */
-export function buildImage(folder: string, image: BareImage): string {
+const MULTIBOOT = ['-Wl,-Ttext-segment=0x100000'];
+const VXWORKS = ['-DVXWORKS', '-Wl,-N', '-Wl,-Ttext=0x408000', '-Wl,--oformat=binary'];
+
+/** Compiles an image. @param vxworks a flat image for --vxworks instead of one for multiboot @returns its path */
+export function buildImage(folder: string, image: BareImage, vxworks = false): string {
   const path = join(folder, image);
   const sources = SOURCES[image].map((name) => join(projectRoot, 'test/guests/bare', `${name}.c`));
-  execFileSync('gcc', [...FLAGS, '-o', path, ...sources]);
+  execFileSync('gcc', [...FLAGS, ...(vxworks ? VXWORKS : MULTIBOOT), '-o', path, ...sources]);
   return path;
 }
 

@@ -38,6 +38,7 @@ export interface BootOptions {
   readonly firmware?: string;
   readonly initrd?: string;
   readonly commandLine?: string;
+  readonly vxworks?: boolean;
   readonly ramBytes?: number;
   readonly rsdp?: number;
 }
@@ -49,6 +50,7 @@ export function request(options: BootOptions): LoadRequest {
       firmware: options.firmware,
       initrd: options.initrd,
       commandLine: options.commandLine ?? '',
+      vxworks: options.vxworks ?? false,
     },
     ramBytes: options.ramBytes ?? 32 * MIB,
     rsdp: options.rsdp,

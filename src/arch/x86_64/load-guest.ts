@@ -14,6 +14,7 @@ import { HIGH_MEMORY } from './memory-map.js';
 import { findMultiboot, loadMultiboot } from './multiboot.js';
 import { loadPvh, pvhEntry } from './pvh.js';
 import { loadVmlinux } from './vmlinux.js';
+import { loadVxworks } from './vxworks.js';
 
 /** What is read from a file to recognise it. */
 const HEAD_BYTES = MULTIBOOT_SEARCH;
@@ -55,6 +56,7 @@ function withFile(
 
 function loadKernel(context: LoadContext): LoadedGuest {
   writeBiosData(context.memory);
+  if (context.request.boot.vxworks) return loadVxworks(context);
   const { head } = context;
   if (isBzimage(head)) return loadBzimage(context);
   const multiboot = findMultiboot(head);

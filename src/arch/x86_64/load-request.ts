@@ -11,6 +11,8 @@ export interface LoadRequest {
     readonly firmware: string | undefined;
     readonly initrd: string | undefined;
     readonly commandLine: string;
+    /** The kernel is loaded the VxWorks way; its format is not looked at. */
+    readonly vxworks: boolean;
   };
   /** RAM of the guest in bytes, multiple of 4096; laid out as `ramRanges` says. */
   readonly ramBytes: number;

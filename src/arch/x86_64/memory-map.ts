@@ -22,6 +22,11 @@ export const FIRMWARE_TABLES = 0xe_0000;
 export const FIRMWARE_TABLES_BYTES = 0x2_0000;
 /** Protected-mode kernels. */
 export const HIGH_MEMORY = 0x10_0000;
+/** VxWorks as the C tool loads it: boot line (at most 256 bytes with its NUL), end of the stack, image. */
+export const VXWORKS_BOOT_LINE = 0x10_1200;
+export const VXWORKS_BOOT_LINE_BYTES = 0x100;
+export const VXWORKS_STACK = 0x30_0000;
+export const VXWORKS_IMAGE = 0x40_8000;
 
 // The hole below 4 GiB.
 /** First address that is never RAM below 4 GiB. */

@@ -1,10 +1,20 @@
 // Start, console and command line of bare-metal images.
 #include "bare.h"
 
-enum { INFO_COMMAND_LINE = 1 << 2 };
+enum { INFO_COMMAND_LINE = 1 << 2, VXWORKS_BOOT_LINE = 0x101200 };
 
-u8 stack[0x4000] __attribute__((aligned(16)));
 static const char *command_line = "";
+
+#ifdef VXWORKS
+// A flat image that starts with its first byte, on the stack it is given; its command line is at a fixed place.
+__asm__(".section .text.unlikely, \"ax\"\n.globl _start\n_start: push %eax\n call begin\n.text\n");
+
+__attribute__((used)) static void begin(void) {
+  command_line = (const char *)VXWORKS_BOOT_LINE;
+  finish((u8)main());
+}
+#else
+u8 stack[0x4000] __attribute__((aligned(16)));
 
 // The header has to be in the first 8 KiB of the file: the linker puts this section in front of all other code.
 __asm__(".section .text.unlikely, \"ax\"\n .balign 4\n .long 0x1badb002, 0, -0x1badb002\n"
@@ -14,6 +24,7 @@ __attribute__((used)) static void begin(const u32 *info) {
   if (info[0] & INFO_COMMAND_LINE) command_line = (const char *)info[4];
   finish((u8)main());
 }
+#endif
 
 void finish(u8 code) {
   outb(DEBUG_EXIT, code);
@@ -41,7 +52,12 @@ u32 option(const char *name, u32 otherwise) {
     while (*b && *a == *b) a++, b++;
     if (*b || *a != '=') continue;
     u32 value = 0;
-    for (a++; *a >= '0' && *a <= '9'; a++) value = value * 10 + (u32)(*a - '0');
+    if (a[1] != '0' || a[2] != 'x') {
+      for (a++; *a >= '0' && *a <= '9'; a++) value = value * 10 + (u32)(*a - '0');
+    } else {
+      for (a += 3; (*a >= '0' && *a <= '9') || (*a >= 'a' && *a <= 'f'); a++)
+        value = value * 16 + (u32)(*a <= '9' ? *a - '0' : *a - 'a' + 10);
+    }
     return value;
   }
   return otherwise;

@@ -1,4 +1,5 @@
-// Bare-metal images: 32-bit protected mode, flat segments, no interrupts, no paging; loaded by multiboot. KVM may have to
+// Bare-metal images: 32-bit protected mode, flat segments, no interrupts, no paging; loaded by multiboot,
+// or with VXWORKS defined as the C tool loads that. KVM may have to
 // emulate each instruction, so the compiler is held to plain ones, and loops are short.
 #ifndef BARE_H
 #define BARE_H
@@ -27,7 +28,7 @@ static inline void barrier(void) { __asm__ volatile("lock; addl $0, (%%esp)" : :
 
 void print(const char *text);
 void print_number(u32 value);
-// the number behind "name=" on the command line, or a default
+// the number behind "name=" on the command line (also at the end of a longer name), or a default
 u32 option(const char *name, u32 otherwise);
 // ends the machine: exit code (code << 1) | 1 of the command
 __attribute__((noreturn)) void finish(u8 code);

@@ -1,6 +1,7 @@
 // A hypervisorless front end for an entropy device in a pool: the handshake, requests one after the other, each answered
 // by an interrupt on one line. Register blocks, ring and buffers are plain memory; only the doorbells are not.
-// command line, numbers decimal: pool=ADDRESS irq=LINE rounds=N dtb=0|1 region=BYTES outside=0|1 (a buffer not in the pool)
+// command line: shm_addr=ADDRESS of the pool, irq=LINE rounds=N dtb=0|1 outside=0|1 (a buffer not in the pool)
+// sync=0|1 (a store to a doorbell waits until the device has looked)
 #include "bare.h"
 
 enum { MAGIC_VALUE = 0, VERSION = 4, DEVICE_ID = 8, PAGE_SIZE = 0x28, GUEST_FEATURES = 0x20, QUEUE_SEL = 0x30,
@@ -98,6 +99,7 @@ static void handshake(u32 ring_address) {
   u32 seen = interrupts;
   REG(QUEUE_PFN) = ring_address / PAGE;
   ring();
+  if (option("sync", 0) && REG(QUEUE_PFN) != ACK) fail("the store has not waited");
   wait_for_more_than(seen);
   if (REG(QUEUE_PFN) != ACK) fail("queue not acknowledged");
   serve_interrupt();
@@ -120,21 +122,21 @@ static u32 request(volatile u8 *area, u32 buffer, u32 number) {
   *(volatile u32 *)(area + 8) = BUFFER_BYTES;
   *(volatile u16 *)(area + 12) = WRITE;
   avail[2 + number % SIZE] = 0;
+  u32 seen = interrupts; // before the device can see the request: it may look without a doorbell
   barrier();
   avail[1] = (u16)(number + 1);
   REG(QUEUE_NOTIFY) = 0;
-  u32 seen = interrupts;
   ring();
-  while (used[1] != (u16)(number + 1)) {
+  do {
     wait_for_more_than(seen);
     seen = interrupts;
     serve_interrupt();
-  }
+  } while (used[1] != (u16)(number + 1));
   return *(volatile u32 *)(area + PAGE + 4 + 8 * (number % SIZE) + 4);
 }
 
 int main(void) {
-  u32 pool = option("pool", 0xd4000000), rounds = option("rounds", 10), dtb = option("dtb", 1);
+  u32 pool = option("shm_addr", 0xd4000000), rounds = option("rounds", 10), dtb = option("dtb", 1);
   static u8 elsewhere[BUFFER_BYTES];
   if (dtb && *(volatile u32 *)pool != __builtin_bswap32(FDT_MAGIC)) fail("no device tree");
   block = (volatile u8 *)(pool + (dtb ? FDT_BYTES : 0));

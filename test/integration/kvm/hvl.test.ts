@@ -12,8 +12,8 @@ const LIMIT_MS = 120_000;
 
 /** Runs the front end to its end. @param args more options of lkvm @param words more words for the front end */
 async function run(t: TestContext, args: readonly string[], words = ''): Promise<LkvmResult> {
-  const image = buildImage(tempDir(t), 'hvl');
-  const few = ['-m', '16', '-c', '1', '--nodefaults', '--debug-exit', '-n', 'mode=none', '--rng'];
+  const image = buildImage(tempDir(t), 'hvl', args.includes('--vxworks'));
+  const few = ['-m', '16', '-c', '1', '--debug-exit', '-n', 'mode=none', '--rng'];
   const pool = ['--rsld', '--shmem-addr', '0xd4000000', '--shmem-size', '1M'];
   const all = [image, ...few, ...pool, ...args, '-p', words];
   const lkvm = startLkvm(all, LIMIT_MS, { LKVM_EXIT_STATS: '1' });
@@ -54,7 +54,7 @@ test('lkvm run --rsld --irq 5 --no-dtb: another line, another place, register bl
   skip,
 }, async (t) => {
   const place = ['--shmem-addr', '0xdff00000', '--irq', '5', '--no-dtb'];
-  const { code, output } = await run(t, place, `pool=${0xdff0_0000} irq=5 dtb=0`);
+  const { code, output } = await run(t, place, 'shm_addr=0xdff00000 irq=5 dtb=0');
   assert.equal(code, 1, output);
   assert.doesNotMatch(output, STORES);
 });
@@ -70,4 +70,18 @@ test('lkvm run --rsld: a disk beside the pool, --confine, --static, --queue-size
   ]);
   assert.equal(code, 1, output);
   assert.equal(readFileSync(join(disk, '..', 'tree')).readUInt32BE(0), 0xd00d_feed);
+});
+
+test('lkvm run --rsld --vxworks: the boot line says where the pool is → found there; stores to doorbells wait for the look', {
+  skip,
+}, async (t) => {
+  const place = ['--vxworks', '--shmem-addr', '0xd8000000', '--irq', '7'];
+  const { code, output } = await run(t, place, 'sync=1 rounds=20');
+  assert.equal(code, 1, output);
+  const { interrupts, rings } = counted(output);
+  assert.ok(interrupts >= 21, `one for the queue, one for each request: ${interrupts}`);
+  const [all, own] = ['e0000000', 'd30001f0'].map((address) =>
+    Number(new RegExp(`^ *(\\d+) {2}mmio write 0x${address}$`, 'm').exec(output)?.[1]),
+  );
+  assert.equal((all ?? 0) + (own ?? 0), rings, output);
 });

@@ -10,6 +10,7 @@ const boot = (files: object) => ({
   firmware: undefined,
   initrd: undefined,
   commandLine: '',
+  vxworks: false,
   ...files,
 });
 

@@ -119,16 +119,7 @@ test('readRunWords: words of a PMM, also taken back → refused', () => {
 });
 
 test('readRunWords: what is not supported yet → refused by its name, with what to do', () => {
-  for (const word of [
-    '--balloon',
-    '--vnc',
-    '--gtk',
-    '--sdl',
-    '--fb',
-    '--virtio-legacy',
-    '--vxworks',
-    '--vproxy',
-  ]) {
+  for (const word of ['--balloon', '--vnc', '--gtk', '--sdl', '--fb', '--virtio-legacy', '--vproxy']) {
     assert.throws(() => read(word), {
       exitCode: 129,
       message: new RegExp(`^${word} is not supported yet; `),

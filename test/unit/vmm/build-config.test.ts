@@ -29,6 +29,7 @@ test('buildVmConfig: nothing but a kernel → the defaults', () => {
       initrd: undefined,
       commandLine:
         'reboot=k panic=1 i8042.direct=1 i8042.dumbkbd=1 i8042.nopnp=1 i8042.noaux=1 earlyprintk=serial console=ttyS0',
+      vxworks: false,
     },
     serial: [{ inputFd: 0, outputFd: 1, escape: 'ctrl-a' }, nowhere, nowhere, nowhere],
     devices: [],

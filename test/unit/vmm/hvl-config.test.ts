@@ -28,6 +28,7 @@ test('pool of a guest: an address and a size → device tree, line 12, no device
     confine: false,
     restartDetector: true,
     irq: 12,
+    storesWait: false,
   });
 });
 
@@ -77,6 +78,20 @@ test('pool of a guest: the command line → parameters of the Linux module', () 
     boot.commandLine,
     / virtio_hvl\.base=0xd4000000 virtio_hvl\.size=0x1000000 virtio_hvl\.irq=5 virtio_hvl\.layout=nodtb virtio_hvl\.doorbell=0xe0000000 mine$/,
   );
+});
+
+test('pool of a guest: --vxworks → stores wait, the boot line has the words of the user and the place, at most 255 bytes', () => {
+  const vxworks = true;
+  const config = build({}, { vxworks, commandLine: ' fs(0,0)host:vxWorks ' });
+  assert.equal(config.hvl?.storesWait, true);
+  assert.equal(config.boot.commandLine, 'fs(0,0)host:vxWorks hvl.shm_addr=0xd4000000 hvl.irq=12');
+  const own = build({}, { vxworks, commandLine: 'hvl.shm_addr=1 hvl.irq=2' });
+  assert.equal(own.boot.commandLine, 'hvl.shm_addr=1 hvl.irq=2');
+  const line = 'x'.repeat(255);
+  assert.equal(build({}, { vxworks, noDefaults: true, commandLine: line }).boot.commandLine, line);
+  const long = { vxworks, noDefaults: true, commandLine: `${line}x` };
+  refused({}, /^--params: the kernel command line has 256 bytes; there is room for 255$/, long);
+  refused({}, /^--vxworks starts a kernel alone/, { vxworks, initrd: 'i' });
 });
 
 test('pool of a guest: lines of others, and none at all → refused; all the rest → taken', () => {

@@ -1,8 +1,9 @@
 // Flat binaries and firmware on the host's real KVM: real mode, and the reset vector.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { loadGuest } from '#lkvm/arch/x86_64/load-guest.js';
 import { Asm } from '../../../support/asm.js';
-import { boot, imageFile, MIB, runUntil } from '../../../support/boot-rig.js';
+import { boot, imageFile, MIB, makeMemory, request, runUntil } from '../../../support/boot-rig.js';
 import { skipWithoutKvm } from '../../../support/kvm-rig.js';
 
 const skip = skipWithoutKvm();
@@ -33,6 +34,42 @@ test('loadGuest: any other file → real mode at 0x1000:0 with a stack, all segm
   assert.deepEqual([cs, ds, ss, sp], [0x1000, 0x1000, 0x1000, 0x8000]);
   assert.equal(first, 0x200f);
   assert.equal(rip, code.length - 7, 'the address behind the call');
+});
+
+test('loadGuest: VxWorks → its first byte at 0x408000 in protected mode, a stack below 3 MiB, the boot line', {
+  skip,
+}, (t) => {
+  const code = new Asm(32)
+    .db(0x0f, 0x20, 0xc0) // mov eax, cr0
+    .outAx(0x10)
+    .db(0x89, 0xe0) // mov eax, esp
+    .outAx(0x11)
+    .db(0xe8, 0, 0, 0, 0) // call the next instruction
+    .popAx()
+    .outAx(0x12)
+    .db(0xa1, 0x00, 0x12, 0x10, 0x00) // mov eax, [0x101200]
+    .outAx(0x13)
+    .outByte(DONE, 0)
+    .code();
+  const kernel = imageFile(t, 'vxWorks', code);
+  const { vcpu } = boot(t, { kernel, vxworks: true, commandLine: 'fs(0', ramBytes: 8 * MIB });
+  const [cr0, esp, rip, line] = runUntil(vcpu, DONE).map(({ value }) => value);
+  assert.equal((cr0 as number) & 0x8000_0001, 1, 'protected mode, no paging');
+  assert.deepEqual([esp, rip], [0x30_0000, 0x40_8000 + 14]);
+  assert.equal(line, Buffer.from('fs(0').readUInt32LE());
+});
+
+test('loadGuest: a VxWorks image that is empty, or larger than RAM → one line', (t) => {
+  const load = (bytes: number): unknown =>
+    loadGuest(
+      makeMemory(t, 8 * MIB),
+      request({ kernel: imageFile(t, 'vxWorks', new Uint8Array(bytes)), vxworks: true, ramBytes: 8 * MIB }),
+    );
+  assert.throws(() => load(0), { name: 'StartError', message: /vxWorks is empty$/ });
+  assert.throws(() => load(4 * MIB), {
+    name: 'StartError',
+    message: /needs RAM at 0x408000 \.\.\. 0x808000, and has none there: give it more with -m$/,
+  });
 });
 
 test('loadGuest: firmware → starts at the reset vector, is read-only below 4 GiB and RAM below 1 MiB', {
