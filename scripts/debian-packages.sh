@@ -13,6 +13,8 @@ wanted=(
   aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
   qemu-aarch64-static:qemu-user-static
   qemu-system-x86_64:qemu-system-x86
+  qemu-system-aarch64:qemu-system-arm
+  make:make
   xz:xz-utils
 )
 missing=()

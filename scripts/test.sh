@@ -6,7 +6,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 
 bash scripts/debian-packages.sh
 bash scripts/setup.sh
-if [ $# -eq 0 ] || [[ "$*" == *test/bed/* ]]; then
+if [ $# -eq 0 ] || [[ "$*" == *test/bed/* || "$*" == *test/peer/* ]]; then
   # kernels and busyboxes for the guests; without them those tests are skipped, but not in continuous integration
   bash scripts/bed/fetch.sh || [ "${CI:-}" != true ]
 fi

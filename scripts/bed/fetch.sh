@@ -17,61 +17,27 @@ kernels=(
   6.1-cloud:linux-image-cloud-amd64:amd64
   6.12:linux-image-6.12-amd64:amd64
   686:linux-image-686:i386
+  6.1-arm64:linux-image-arm64:arm64
+  6.12-arm64:linux-image-6.12-arm64:arm64
 )
-busyboxes=(amd64 i386)
+busyboxes=(amd64 i386 arm64)
 # Parts of lib/modules/VERSION/kernel that initrds take modules from.
 parts=(arch/x86/crypto arch/x86/kvm crypto drivers/block drivers/char drivers/crypto/ccp drivers/net/net_failover
   drivers/net/tap drivers/net/tun drivers/net/virtio_net drivers/vhost drivers/virtio fs/9p fs/ext4 fs/fscache
   fs/jbd2 fs/mbcache fs/netfs fs/overlayfs lib net/9p net/core net/vmw_vsock virt)
 
-say() { echo "lkvm bed: $*" >&2; }
-
 exec 9> "$cache/.lock"
 flock 9
+source scripts/bed/apt.sh
 
 missing=()
 for entry in "${kernels[@]}"; do [ -e "$cache/kernels/${entry%%:*}/.complete" ] || missing+=("$entry"); done
 for arch in "${busyboxes[@]}"; do [ -e "$cache/busybox-$arch" ] || missing+=("busybox:busybox-static:$arch"); done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
-command -v apt-get > /dev/null && command -v dpkg-deb > /dev/null || {
+have_apt || {
   say 'no apt-get or dpkg-deb here: Debian kernels cannot be fetched'
   exit 1
-}
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-# apt on its own lists, for one architecture
-use_apt() {
-  local dir=$work/$1
-  export APT_CONFIG=$dir/apt.conf
-  [ ! -e "$APT_CONFIG" ] || return 0
-  mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
-  : > "$dir/status"
-  cat > "$APT_CONFIG" << CONF
-Dir::State "$dir";
-Dir::State::lists "$dir/lists";
-Dir::State::status "$dir/status";
-Dir::Cache "$dir/cache";
-APT::Architecture "$1";
-APT::Architectures { "$1"; };
-APT::Sandbox::User "root";
-Acquire::Languages "none";
-Acquire::Retries "3";
-CONF
-  say "reading Debian's package lists ($1)"
-  # An index in the middle of its mirror's update fails alone; what the others offer is still there.
-  apt-get update -qq > "$dir/update.log" 2>&1 || say "some lists could not be read: $(grep -m1 '^E:' "$dir/update.log")"
-}
-
-# prints the path of the downloaded package
-download() {
-  local folder=$work/deb
-  rm -rf "$folder"
-  mkdir "$folder"
-  (cd "$folder" && apt-get download -qq "$1" > /dev/null 2>&1) || return 1
-  echo "$folder"/*.deb
 }
 
 fetch_kernel() {

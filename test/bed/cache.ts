@@ -5,9 +5,9 @@ import { projectRoot } from '../support/project.js';
 import { skipWithout } from '../support/tools.js';
 
 /** A kernel of the cache. */
-export type KernelName = '6.1' | '6.1-cloud' | '6.12' | '686';
+export type KernelName = '6.1' | '6.1-cloud' | '6.12' | '686' | '6.1-arm64' | '6.12-arm64';
 
-/** All kernels that guests are booted from. */
+/** All kernels that guests of `lkvm run` are booted from. */
 export const KERNELS: readonly KernelName[] = ['6.1', '6.1-cloud', '6.12', '686'];
 
 /** Folder of the cache. */
@@ -23,6 +23,11 @@ export interface KernelFiles {
   readonly busybox: string;
 }
 
+function busyboxOf(name: KernelName): string {
+  if (name === '686') return 'i386';
+  return name.endsWith('arm64') ? 'arm64' : 'amd64';
+}
+
 /** For `test({ skip })`: false if a kernel is there, else the reason. */
 export function skipWithoutKernel(name: KernelName): string | false {
   const there = existsSync(join(cacheFolder, 'kernels', name, '.complete'));
@@ -36,7 +41,7 @@ export function kernelFiles(name: KernelName): KernelFiles {
     image: join(folder, 'vmlinuz'),
     modules: join(folder, 'modules'),
     release: readFileSync(join(folder, 'release'), 'utf8').trim(),
-    busybox: join(cacheFolder, `busybox-${name === '686' ? 'i386' : 'amd64'}`),
+    busybox: join(cacheFolder, `busybox-${busyboxOf(name)}`),
   };
 }
 

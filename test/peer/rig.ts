@@ -1,0 +1,108 @@
+/** A PMM on this machine, another machine beside it, and a pool for both. Everything goes with the test. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { KernelName } from '../bed/cache.js';
+import { lkvm, MAIN } from '../support/cli.js';
+import { tempDir } from '../support/temp.js';
+import { undo } from '../support/undo.js';
+import { type DescribedBuffer, describedBuffers, type PoolReport, strayBuffers } from './descriptors.js';
+import { HostProcess } from './host-process.js';
+import { PeerMachine, type PoolPlace } from './machine.js';
+
+const POOL_BYTES = 16 << 20;
+/** Where the PMM says the pool is. The other machine has it elsewhere, and has to translate. */
+const PUBLISHED = 0x3700_0000;
+const START_LIMIT_MS = 60_000;
+
+/** What a rig is made of. */
+export interface RigOptions {
+  readonly kernel: KernelName;
+  readonly place?: PoolPlace;
+}
+
+export class PeerRig {
+  /** What 9p shows, under the tag "share". */
+  readonly share: string;
+  readonly #folder: string;
+  readonly #pool: string;
+  readonly #options: RigOptions;
+  readonly #context: TestContext;
+  #pmm: HostProcess | undefined;
+  #machine: PeerMachine | undefined;
+
+  constructor(t: TestContext, options: RigOptions) {
+    this.#context = t;
+    this.#options = options;
+    this.#folder = tempDir(t);
+    const memory = mkdtempSync('/dev/shm/lkvm-test-');
+    undo(t, () => rmSync(memory, { recursive: true, force: true }));
+    this.#pool = join(memory, 'pool');
+    this.share = join(this.#folder, 'share');
+    mkdirSync(this.share);
+  }
+
+  /** The PMM that runs; its standard input and output are the virtio console. */
+  get pmm(): HostProcess {
+    if (this.#pmm === undefined) throw new Error('no PMM was started');
+    return this.#pmm;
+  }
+
+  /** Starts a PMM, and waits until the pool is there. @param words its devices and layout */
+  async startPmm(words: readonly string[]): Promise<HostProcess> {
+    const pmm = new HostProcess('PMM', [
+      ...[
+        process.execPath,
+        MAIN,
+        'pmm',
+        '--shmem-addr',
+        String(PUBLISHED),
+        '--shmem-size',
+        String(POOL_BYTES),
+      ],
+      ...['--shmem-backend', `file:${this.#pool}`, '--notify', 'poll:500', ...words],
+    ]);
+    this.#pmm = pmm;
+    undo(this.#context, async () => void (await pmm.end('SIGKILL')));
+    await pmm.transcript.expect(/ready/, START_LIMIT_MS);
+    return pmm;
+  }
+
+  /** Boots the other machine. */
+  async boot(): Promise<PeerMachine> {
+    const { kernel, place = 'ivshmem' } = this.#options;
+    const machine = await PeerMachine.boot({
+      ...{ kernel, place, pool: this.#pool, poolBytes: POOL_BYTES, folder: this.#folder },
+    });
+    this.#machine = machine;
+    undo(this.#context, () => machine.kill());
+    return machine;
+  }
+
+  /** Buffers that descriptors in the pool name or have named. */
+  async describedBuffers(): Promise<DescribedBuffer[]> {
+    return describedBuffers(await this.#inspect(), this.#pool);
+  }
+
+  /** Those of them that are not completely in the pool. */
+  async strayBuffers(): Promise<DescribedBuffer[]> {
+    return strayBuffers(await this.#inspect(), this.#pool);
+  }
+
+  async #inspect(): Promise<PoolReport> {
+    const { stdout } = await lkvm(['inspect', '--json', '--shmem-backend', `file:${this.#pool}`]);
+    return JSON.parse(stdout) as PoolReport;
+  }
+
+  /** Runs a scenario; if it fails, the error shows what both sides have printed. */
+  async run(scenario: () => Promise<void>): Promise<void> {
+    try {
+      await scenario();
+    } catch (error) {
+      const texts = [this.#pmm?.transcript, this.#machine?.process.transcript].map(
+        (each) => each?.tail() ?? '',
+      );
+      throw new Error([error, ...texts].join('\n'), { cause: error });
+    }
+  }
+}
