@@ -3,6 +3,7 @@
  * one does not pay for the others.
  */
 import type { WarmReactor } from '../pmm/warm-reactor.js';
+import { compileSoon } from './compile-soon.js';
 import type { CommandSummary } from './help-text.js';
 import type { CommandSpec } from './option-table.js';
 
@@ -14,6 +15,7 @@ export interface CommandEntry extends CommandSummary {
 }
 
 async function warmReactor(args: readonly string[]): Promise<WarmReactor | undefined> {
+  compileSoon();
   if (args.some((word) => word.startsWith('--help') || word === '-h')) return undefined;
   const { WarmReactor } = await import('../pmm/warm-reactor.js');
   return new WarmReactor();
@@ -25,7 +27,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'run',
     summary: 'Start a guest under KVM (or, with --rsld --pmm, a PMM)',
     load: () => import('./run.js'),
-    early: async (args) => (args.includes('--pmm') ? await warmReactor(args) : undefined),
+    early: async (args) => {
+      if (args.includes('--pmm')) return await warmReactor(args);
+      compileSoon();
+      return undefined;
+    },
   },
   {
     name: 'pmm',

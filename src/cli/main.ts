@@ -62,4 +62,4 @@ async function start(args: readonly string[]): Promise<number> {
   }
 }
 
-process.exit(await start(process.argv.slice(2)));
+void start(process.argv.slice(2)).then((code) => process.exit(code));

@@ -27,7 +27,7 @@ const SECOND_US = 1_000_000;
 const LOG_LINES = 20;
 const DEVICE_EVENTS = 500;
 
-await runThread<undefined>(async (context) => {
+void runThread<undefined>(async (context) => {
   const data = context.awaitMessage(); // posted by warm-reactor.ts only
   if (data !== undefined) await main(context, data as PmmReactorData);
 });

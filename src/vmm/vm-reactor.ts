@@ -41,7 +41,7 @@ const FINISH_MS = 1000;
 /** A port that is not connected to anything. */
 const NO_HOST = { inputFd: -1, outputFd: -1, escape: 'none' } as const;
 
-await runThread<VmReactorData>(main);
+void runThread<VmReactorData>(main);
 
 async function main(context: ThreadContext<VmReactorData>): Promise<void> {
   const { data } = context;

@@ -6,7 +6,7 @@ import { ExitCounts } from './exit-counts.js';
 import type { MachineParts } from './machine-parts.js';
 import { MachinePort } from './vcpu-port.js';
 
-await runVcpu<MachineParts>(({ data, control, log }) => {
+void runVcpu<MachineParts>(({ data, control, log }) => {
   const port = new MachinePort(data, new CommandClient(data.channel, control), log);
   if (process.env['LKVM_EXIT_STATS'] === undefined) return port;
   return new ExitCounts(port, (text) => void writeSync(2, text));

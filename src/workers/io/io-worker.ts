@@ -81,4 +81,4 @@ function work(context: ThreadContext<IoInit>): void {
   }
 }
 
-await runThread(work);
+void runThread(work);
