@@ -33,8 +33,13 @@ async function play(outer: OuterGuest, t: TestContext, body: Scenario): Promise<
 export function useBed(options: OuterOptions = {}): Bed {
   const skip = skipWithoutBed();
   let outer: OuterGuest | undefined;
+  const boot = async (): Promise<OuterGuest> => {
+    await outer?.close();
+    outer = await OuterGuest.boot(options);
+    return outer;
+  };
   before(async () => {
-    if (skip === false) outer = await OuterGuest.boot(options);
+    if (skip === false) await boot();
   });
   after(async () => {
     await outer?.close();
@@ -45,7 +50,14 @@ export function useBed(options: OuterOptions = {}): Bed {
       const missing = typeof second === 'string' ? skip || skipWithoutKernel(second) : skip;
       test(title, { skip: missing, timeout: SCENARIO_LIMIT_MS }, async (t) => {
         if (outer === undefined || body === undefined) throw new Error('the outer guest is not there');
-        await play(outer, t, body);
+        try {
+          await play(outer.dead ? await boot() : outer, t, body);
+        } catch (error) {
+          // The emulation itself may fail; lkvm, a process in its guest, cannot end it.
+          if (!outer.dead) throw error;
+          t.diagnostic(`the outer guest has died, once more: ${error}`);
+          await play(await boot(), t, body);
+        }
       });
     },
   };
