@@ -62,13 +62,14 @@ export function generateBootLine(hvl: VmHvlConfig | undefined, extra: string): s
 }
 
 /** Parameters of the module `virtio_hvl`: modprobe takes them from here, and so does a kernel that has it built in. */
-function poolWords({ shmemAddr, shmemSize, irq, withDtb }: VmHvlConfig): string {
+function poolWords({ shmemAddr, shmemSize, irq, withDtb, confine }: VmHvlConfig): string {
   const parameters = {
     base: `0x${shmemAddr.toString(16)}`,
     size: `0x${shmemSize.toString(16)}`,
     irq: String(irq),
     layout: withDtb ? 'dtb' : 'nodtb',
     doorbell: `0x${HVL_DOORBELL.toString(16)}`,
+    ...(confine ? { confine: '1' } : {}),
   };
   return Object.entries(parameters)
     .map(([name, value]) => `virtio_hvl.${name}=${value}`)

@@ -1,6 +1,6 @@
 /**
  * Counts a vCPU's exits by address, for finding out what a guest does most. Switched on by the environment variable
- * LKVM_EXIT_STATS (any value); prints to the standard error when the vCPU ends.
+ * LKVM_EXIT_STATS (any value; a number of lines above 50, to have more); prints to the standard error when the vCPU ends.
  *
  * Thread: vCPU.
  */
@@ -12,7 +12,7 @@ const IN = 0;
 const OUT = 1;
 const READ = 2;
 const WRITE = 3;
-/** Lines that are printed. */
+/** Lines that are printed, if not more are asked for. */
 const LINES = 50;
 
 /** Passes every access on to another port, and counts it. */
@@ -21,10 +21,13 @@ export class ExitCounts implements VcpuPort {
   /** By kind and address. */
   readonly #counts = new Map<number, number>();
   readonly #write: (text: string) => void;
+  readonly #lines: number;
 
-  constructor(port: VcpuPort, write: (text: string) => void) {
+  /** @param setting the variable's value */
+  constructor(port: VcpuPort, write: (text: string) => void, setting: string) {
     this.#port = port;
     this.#write = write;
+    this.#lines = Math.max(LINES, Number(setting) || 0);
   }
 
   get outcome(): number {
@@ -59,7 +62,7 @@ export class ExitCounts implements VcpuPort {
     this.#port.close();
     const sorted = [...this.#counts].sort(([, a], [, b]) => b - a);
     const total = sorted.reduce((sum, [, count]) => sum + count, 0);
-    const lines = sorted.slice(0, LINES).map(([key, count]) => {
+    const lines = sorted.slice(0, this.#lines).map(([key, count]) => {
       const address = (key % HIGH).toString(16);
       return `${String(count).padStart(9)}  ${KINDS[Math.floor(key / HIGH)]} 0x${address}\n`;
     });

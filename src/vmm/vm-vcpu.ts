@@ -8,6 +8,7 @@ import { MachinePort } from './vcpu-port.js';
 
 void runVcpu<MachineParts>(({ data, control, log }) => {
   const port = new MachinePort(data, new CommandClient(data.channel, control), log);
-  if (process.env['LKVM_EXIT_STATS'] === undefined) return port;
-  return new ExitCounts(port, (text) => void writeSync(2, text));
+  const counts = process.env['LKVM_EXIT_STATS'];
+  if (counts === undefined) return port;
+  return new ExitCounts(port, (text) => void writeSync(2, text), counts);
 });

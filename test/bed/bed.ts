@@ -29,9 +29,12 @@ async function play(outer: OuterGuest, t: TestContext, body: Scenario): Promise<
   }
 }
 
-/** Boots an outer guest before the tests of this file, and ends it after them. */
-export function useBed(options: OuterOptions = {}): Bed {
-  const skip = skipWithoutBed();
+/**
+ * Boots an outer guest before the tests of this file, and ends it after them.
+ * @param alsoSkip why these tests cannot run here, beside what the bed itself needs
+ */
+export function useBed(options: OuterOptions = {}, alsoSkip: string | false = false): Bed {
+  const skip = skipWithoutBed() || alsoSkip;
   let outer: OuterGuest | undefined;
   const boot = async (): Promise<OuterGuest> => {
     await outer?.close();

@@ -1,6 +1,6 @@
 /** A guest under test, in the outer guest: started, driven over its console, and ended. */
 import { commandOf, type MachineSpec, type Vmm } from './machine.js';
-import type { OuterGuest } from './outer.js';
+import type { OuterGuest, RunOptions } from './outer.js';
 import type { OuterProcess, ProcessResult } from './outer-process.js';
 import type { Transcript } from './transcript.js';
 
@@ -42,8 +42,17 @@ export class Guest {
 
   /** Boots a guest. Rejects with the transcript if it does not come up. */
   static async boot(outer: OuterGuest, spec: MachineSpec, vmm: Vmm = DEFAULT_VMM): Promise<Guest> {
+    return await Guest.start(outer, commandOf(vmm, spec));
+  }
+
+  /** As {@link boot}, from a whole command. */
+  static async start(
+    outer: OuterGuest,
+    command: readonly string[],
+    options: RunOptions = {},
+  ): Promise<Guest> {
     const start = performance.now();
-    const process = outer.spawn(commandOf(vmm, spec));
+    const process = outer.spawn(command, options);
     try {
       const up = /INNER-UP (\S+) (\S+) cpus=(\d+) kib=(\d+)\r?\n/;
       const [, uptime, release = '', cpus, kib] = await process.transcript.expect(up, BOOT_LIMIT_MS);

@@ -7,10 +7,15 @@ mount -t devtmpfs dev /dev
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 while read -r module; do insmod "/lib/m/$module.ko" || echo "INNER-NO-MODULE $module"; done < /lib/m/order
-# The console may be a device whose driver has come only now.
+# The console may be a device whose driver has come only now. The words of lkvm for the front end of hypervisorless
+# devices are its parameters, as modprobe has it.
 for word in $(cat /proc/cmdline); do
-  case $word in console=*) tty=${word#console=} ;; esac
+  case $word in
+    console=*) tty=${word#console=} ;;
+    virtio_hvl.*) pool="$pool ${word#virtio_hvl.}" ;;
+  esac
 done
+if [ -n "$pool" ]; then insmod /lib/virtio_hvl.ko $pool || echo 'INNER-NO-MODULE virtio_hvl'; fi
 tty=/dev/${tty%%,*}
 turns=0
 while [ ! -c "$tty" ] && [ $turns -lt 100 ]; do
