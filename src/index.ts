@@ -23,6 +23,9 @@ export type {
   PmmNetOptions,
   PmmOptions,
   PmmPoolOptions,
+  PmmQemuOptions,
+  PmmRemoteOptions,
+  PmmRemoteprocOptions,
   PmmRngOptions,
   PmmShareOptions,
 } from './pmm/options.js';

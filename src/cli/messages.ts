@@ -66,6 +66,25 @@ export function info(text: string): void {
   line('Info', text);
 }
 
+/** Longest line of a remote machine that is kept back until its end comes. */
+const MAX_LINE = 4096;
+
+/** Shows what a remote machine says, line by line and marked, on stderr. */
+export function remoteLines(): (bytes: Uint8Array) => void {
+  const decoder = new TextDecoder();
+  let rest = '';
+  return (bytes) => {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split(/\r*\n/);
+    rest = lines.pop() ?? '';
+    if (rest.length > MAX_LINE) {
+      lines.push(rest);
+      rest = '';
+    }
+    const end = isatty(2) ? '\r\n' : '\n';
+    for (const text of lines) writeAll(2, `remote| ${text.replaceAll('\r', '')}${end}`);
+  };
+}
+
 /** How much is said on stderr: the words of `--loglevel`. */
 export type LogLevel = 'error' | 'warning' | 'info' | 'debug';
 

@@ -98,6 +98,46 @@ export const LAYOUT_OPTIONS: OptionGroup = {
   ],
 };
 
+/** The other side, if it is to start and end with the PMM. */
+export const REMOTE_OPTIONS: OptionGroup = {
+  title: 'The other side',
+  options: [
+    {
+      name: 'remote',
+      argument: 'qemu',
+      text: 'Start a machine of QEMU as the peer, with pool and doorbells over ivshmem; it ends with the PMM, and the PMM ends when it switches itself off.',
+    },
+    {
+      name: 'remote-arch',
+      argument: 'ARCH',
+      text: "Its processor: x86_64 or aarch64. Default: this machine's.",
+    },
+    { name: 'remote-kernel', argument: 'FILE', text: 'Its kernel. Needed with --remote.' },
+    { name: 'remote-initrd', argument: 'FILE', text: 'Its initial RAM disk.' },
+    {
+      name: 'remote-append',
+      argument: 'TEXT',
+      text: "Its kernel command line. Without console= in it, the serial port's is put in front.",
+    },
+    {
+      name: 'remote-memory',
+      argument: 'SIZE',
+      text: 'Its memory besides the pool: 512 is 512 MiB; or with a suffix, 512M, 2G. Default 512.',
+    },
+    {
+      name: 'remote-log',
+      argument: 'FILE',
+      optional: 'next',
+      text: 'Write what comes out of its serial port to a file; without one, to stderr.',
+    },
+    {
+      name: 'remoteproc',
+      argument: 'N[,firmware=NAME]',
+      text: 'Start remote processor N of this machine (/sys/class/remoteproc/remoteprocN) when the devices are there, and stop it at the end; NAME is an image below the firmware path. With sysfs=DIR another directory stands for /sys.',
+    },
+  ],
+};
+
 /** What says "no hypervisor", in the words of the fork. `pmm` implies the first three. */
 export const MODE_OPTIONS: OptionGroup = {
   title: 'Mode',
@@ -167,6 +207,7 @@ export const PMM_GROUPS: readonly OptionGroup[] = [
   POOL_OPTIONS,
   DEVICE_OPTIONS,
   LAYOUT_OPTIONS,
+  REMOTE_OPTIONS,
   LOG_OPTIONS,
   MODE_OPTIONS,
   { title: 'Accepted and ignored with --pmm (words of KVM guests)', options: IGNORED_OPTIONS },

@@ -10,6 +10,7 @@ import { readNetworks } from './network-words.js';
 import type { ParsedOptions } from './parse-options.js';
 import { IGNORED_OPTIONS, KVM_OPTIONS } from './pmm-options.js';
 import { readDumpDtb, readPoolShares, readPoolWords } from './pool-words.js';
+import { readRemote } from './remote-words.js';
 import { choiceOf, numberOf, splitKind, splitPair } from './values.js';
 
 const DEFAULT_POLL_US = 1000;
@@ -35,6 +36,7 @@ export function readPmmWords(parsed: ParsedOptions): PmmWords {
       pool: readPool(parsed.value('shmem-backend'), parsed.has('force')),
       notify: readNotify(parsed.value('notify')),
       poll: readPoll(parsed.value('poll')),
+      remote: readRemote(parsed),
     },
     remarks: [...ignoredWords(parsed), ...networks.remarks],
     dumpDtb: readDumpDtb(parsed),

@@ -1,6 +1,6 @@
 /** The options of `run`: those of a KVM guest first, then those that it needs as a PMM, then what is known but not done. */
 import type { OptionGroup, OptionSpec } from './option-table.js';
-import { LAYOUT_OPTIONS, LOG_OPTIONS, POOL_OPTIONS } from './pmm-options.js';
+import { LAYOUT_OPTIONS, LOG_OPTIONS, POOL_OPTIONS, REMOTE_OPTIONS } from './pmm-options.js';
 
 const GUEST: OptionGroup = {
   title: 'The guest',
@@ -165,9 +165,10 @@ export const HVL_OPTIONS: readonly OptionSpec[] = [
 ];
 
 /** Options of `run` that only a PMM understands: its peer is not its guest. */
-export const PMM_ONLY_OPTIONS: readonly OptionSpec[] = POOL_OPTIONS.options.filter(
-  ({ name }) => name !== 'poll' && !PLACE.includes(name),
-);
+export const PMM_ONLY_OPTIONS: readonly OptionSpec[] = [
+  ...POOL_OPTIONS.options.filter(({ name }) => name !== 'poll' && !PLACE.includes(name)),
+  ...REMOTE_OPTIONS.options,
+];
 
 const HVL: OptionGroup = {
   title: 'Shared memory and layout, with --rsld',

@@ -3,11 +3,14 @@ import { deviceType } from '../machine/device-table.js';
 import { resolveShare } from '../machine/host-paths.js';
 import { buildPmmConfig } from '../pmm/build-config.js';
 import type { PmmConfig } from '../pmm/config.js';
+import type { Pmm } from '../pmm/pmm.js';
 import type { WarmReactor } from '../pmm/warm-reactor.js';
 import { logOf, remarkAll } from './log-words.js';
+import { remoteLines } from './messages.js';
 import type { ParsedOptions } from './parse-options.js';
 import { readPmmWords } from './pmm-words.js';
 import { dumpDtb } from './pool-words.js';
+import { showsRemoteLog } from './remote-words.js';
 
 /** Runs a PMM until it ends. @returns the exit code. Errors: ConfigError, StartError and what ended the PMM. */
 export async function servePmm(options: ParsedOptions, reactor?: WarmReactor): Promise<number> {
@@ -22,7 +25,10 @@ export async function servePmm(options: ParsedOptions, reactor?: WarmReactor): P
   // Before the start: a signal that comes while the devices open must end them in order, too.
   const stop = new AbortController();
   const forget = onTerminationSignal(() => stop.abort());
-  await using pmm = await startPmm(config, { log, reactor });
+  const remoteOutput = showsRemoteLog(options) ? remoteLines() : undefined;
+  const start = startPmm(config, { log, reactor, remoteOutput, signal: stop.signal });
+  await using pmm = await unlessStopped(start, stop.signal);
+  if (pmm === undefined) return 0;
   log.info(readyText(config));
   stop.signal.addEventListener('abort', () => void pmm.stop());
   if (stop.signal.aborted) await pmm.stop();
@@ -30,6 +36,16 @@ export async function servePmm(options: ParsedOptions, reactor?: WarmReactor): P
   forget();
   if (exit.error !== undefined) throw exit.error;
   return 0;
+}
+
+/** The PMM; undefined if the signal came first and ended its start. Errors: what went wrong otherwise. */
+async function unlessStopped(start: Promise<Pmm>, signal: AbortSignal): Promise<Pmm | undefined> {
+  try {
+    return await start;
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    throw error;
+  }
 }
 
 /** What a person wants to know when it has started. */

@@ -7,6 +7,7 @@
 import { IVSHMEM_MAX_VECTORS } from '../backends/doorbell/ivshmem-limits.js';
 import { buildHvlConfig } from '../machine/hvl-config.js';
 import { ConfigError } from '../util/errors.js';
+import { checkRemotePool, defaultPool, remoteSpec } from './build-remote.js';
 import type { NotifySpec, PmmConfig, PollSpec, PoolSpec, SignalSpec } from './config.js';
 import type { PmmOptions, PmmPoolOptions } from './options.js';
 
@@ -25,13 +26,16 @@ export const DEFAULT_MEM = '/dev/mem';
  * Errors: ConfigError.
  */
 export function buildPmmConfig(options: PmmOptions): PmmConfig {
-  const pool = poolSpec(options.pool ?? { kind: 'uio', path: DEFAULT_UIO });
+  const remote = remoteSpec(options.remote);
+  const pool = poolSpec(options.pool ?? defaultPool(remote) ?? { kind: 'uio', path: DEFAULT_UIO });
   const config: PmmConfig = {
     ...buildHvlConfig(options),
     pool,
     notify: signalSpec(pool, options.notify),
     poll: options.poll ?? { kind: 'adaptive' },
+    ...(remote === undefined ? {} : { remote }),
   };
+  checkRemotePool(remote, pool);
   checkSignals(config.pool, config.notify, config.poll);
   return config;
 }

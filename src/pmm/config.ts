@@ -31,9 +31,39 @@ export type SignalSpec = NotifySpec | { readonly kind: 'ivshmem-server' | 'ivshm
 
 export type { PollSpec };
 
+/** A machine of QEMU that is the other side. */
+export interface QemuSpec {
+  readonly kind: 'qemu';
+  readonly arch: QemuArch;
+  readonly kernel: string;
+  readonly initrd: string | undefined;
+  /** Kernel command line. */
+  readonly append: string;
+  /** MiB. */
+  readonly memory: number;
+  /** Where its serial port is written to, besides `PmmExtras.remoteOutput`. */
+  readonly log: string | undefined;
+}
+
+/** Processors that {@link QemuSpec} can have. */
+export type QemuArch = 'x86_64' | 'aarch64';
+
+/** A remote processor of this machine, under the kernel's remoteproc framework. `sysfs` is "/sys". */
+export interface RemoteprocSpec {
+  readonly kind: 'remoteproc';
+  readonly index: number;
+  /** Name below the firmware path; undefined: what is set already. */
+  readonly firmware: string | undefined;
+  readonly sysfs: string;
+}
+
+/** What starts and ends with the PMM, on the other side. */
+export type RemoteSpec = QemuSpec | RemoteprocSpec;
+
 /** A checked configuration. */
 export interface PmmConfig extends HvlConfig {
   readonly pool: PoolSpec;
   readonly notify: SignalSpec;
   readonly poll: PollSpec;
+  readonly remote?: RemoteSpec | undefined;
 }

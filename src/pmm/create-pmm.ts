@@ -26,6 +26,8 @@ import type { PmmMainMessage, PmmReactorData, PmmReactorMessage } from './messag
 import type { PmmOptions } from './options.js';
 import { Pmm } from './pmm.js';
 import { openPool } from './pool.js';
+import { QemuRemote } from './remote/qemu.js';
+import { Remoteproc } from './remote/remoteproc.js';
 import { WarmReactor } from './warm-reactor.js';
 
 /** What is not part of the configuration. */
@@ -36,6 +38,10 @@ export interface PmmExtras extends Services {
   readonly reactor?: WarmReactor | undefined;
   /** Put the console's host end into `pmm.console` instead of its file descriptors. */
   readonly consoleStream?: boolean | undefined;
+  /** Gets what comes out of the serial port of a machine that was started with the PMM (`remote`), as it comes. */
+  readonly remoteOutput?: ((bytes: Uint8Array) => void) | undefined;
+  /** Ends a start that waits for such a machine; the promise is then rejected. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const SILENT: Log = { info: () => undefined, warn: () => undefined };
@@ -91,8 +97,31 @@ async function start(config: PmmConfig, extras: PmmExtras): Promise<Pmm> {
     pool.discard();
     throw error;
   }
+  await startRemote(pmm, config, extras);
   pmm.takeTerminal(data.config);
   return pmm;
+}
+
+/** The other side comes last: it finds devices that are ready. Errors: StartError; then the PMM has ended. */
+async function startRemote(pmm: Pmm, config: PmmConfig, extras: PmmExtras): Promise<void> {
+  const { pool, remote: spec } = config;
+  if (spec === undefined) return;
+  const { signal, remoteOutput: output, log = SILENT } = extras;
+  const abort = (): void => void pmm.stop();
+  signal?.addEventListener('abort', abort);
+  try {
+    if (signal?.aborted === true) throw new StartError('the PMM was stopped while it started');
+    await pmm.startRemote((owner) =>
+      spec.kind === 'qemu'
+        ? new QemuRemote({ spec, pool, owner, log, output })
+        : new Remoteproc(spec, owner, log),
+    );
+  } catch (error) {
+    await pmm.stop();
+    throw (await pmm.exited).error ?? error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
 }
 
 /** Runs the programs around taps; their counterparts run on every way out. */

@@ -3,7 +3,7 @@
  * `buildPmmConfig` checks it and fills in the rest. Plain data.
  */
 import type { HvlOptions } from '../machine/hvl-options.js';
-import type { NotifySpec, PollSpec } from './config.js';
+import type { NotifySpec, PollSpec, QemuArch } from './config.js';
 
 export type {
   HvlConsoleOptions as PmmConsoleOptions,
@@ -39,6 +39,34 @@ export type PmmPoolOptions =
    */
   | { readonly kind: 'ivshmem'; readonly path: string; readonly force?: boolean | undefined };
 
+/** A machine of QEMU as the other side: started once the devices are there, watched, and ended with the PMM. */
+export interface PmmQemuOptions {
+  readonly kind: 'qemu';
+  /** Default: the architecture of this machine. */
+  readonly arch?: QemuArch | undefined;
+  readonly kernel: string;
+  readonly initrd?: string | undefined;
+  /** Kernel command line; the console is put in front if it names none. */
+  readonly append?: string | undefined;
+  /** MiB, default 512. */
+  readonly memory?: number | undefined;
+  /** File its serial port is written to (made anew); see also `PmmExtras.remoteOutput`. */
+  readonly log?: string | undefined;
+}
+
+/** A remote processor of this machine (remoteproc in sysfs): started once the devices are there, stopped with the PMM. */
+export interface PmmRemoteprocOptions {
+  readonly kind: 'remoteproc';
+  /** N of /sys/class/remoteproc/remoteprocN. */
+  readonly index: number;
+  /** Name of the image, below the kernel's firmware path; default: what is set already. */
+  readonly firmware?: string | undefined;
+  /** Default "/sys". */
+  readonly sysfs?: string | undefined;
+}
+
+export type PmmRemoteOptions = PmmQemuOptions | PmmRemoteprocOptions;
+
 /** Options of a PMM. */
 export interface PmmOptions extends HvlOptions {
   readonly pool?: PmmPoolOptions | undefined;
@@ -46,4 +74,9 @@ export interface PmmOptions extends HvlOptions {
   readonly notify?: NotifySpec | undefined;
   /** Default: adaptive. */
   readonly poll?: PollSpec | undefined;
+  /**
+   * The other side, if it is to start and end with the PMM. With `qemu` the pool is an ivshmem one; default: `ivshmem-server`
+   * at a socket in the folder for temporary files.
+   */
+  readonly remote?: PmmRemoteOptions | undefined;
 }

@@ -23,11 +23,15 @@ import type { IoService } from '../workers/io/service.js';
 import type { PmmConfig } from './config.js';
 import type { PmmReactorMessage } from './messages.js';
 import type { Pool } from './pool.js';
+import type { Remote, RemoteEvent, RemoteOwner } from './remote/remote.js';
 
 /** How a PMM ended. */
 export interface PmmExit {
-  /** "stopped": by {@link Pmm.stop}; "escape": by the person at the console; "failed": see `error`. */
-  readonly reason: 'stopped' | 'escape' | 'failed';
+  /**
+   * "stopped": by {@link Pmm.stop}; "escape": by the person at the console; "remote": the other side that was started with
+   * the PMM has switched itself off; "failed": see `error`.
+   */
+  readonly reason: 'stopped' | 'escape' | 'remote' | 'failed';
   readonly error: LkvmError | undefined;
 }
 
@@ -44,6 +48,8 @@ interface PmmEvents {
   device: [PmmDeviceEvent];
   /** The doorbell's peer connected (true) or went away. Only doorbells with connections say. */
   peer: [boolean];
+  /** Something happened to the other side that was started with the PMM. */
+  remote: [RemoteEvent];
 }
 
 /** What a device has done since the PMM started. */
@@ -83,6 +89,8 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
   #resolveExited: (exit: PmmExit) => void = () => undefined;
   #restoreTerminal: () => void = () => undefined;
   #beforeStop: (() => void) | undefined;
+  #remote: Remote | undefined;
+  #failure: LkvmError | undefined;
   #unguard: (() => void) | undefined;
 
   constructor(parts: PmmParts) {
@@ -122,6 +130,7 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
   async stop(): Promise<void> {
     if (this.#reason === 'failed') this.#reason = 'stopped';
     this.#runBeforeStop();
+    await this.#remote?.stop();
     await this.#thread?.stop();
     await this.exited;
   }
@@ -133,6 +142,27 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
   /** @internal The reactor worker, once it is started. */
   attach(thread: WorkerThread): void {
     this.#thread = thread;
+  }
+
+  /** @internal Starts the other side, which ends with the PMM. Errors: StartError; then the PMM has to be stopped. */
+  async startRemote(make: (owner: RemoteOwner) => Remote): Promise<void> {
+    const remote = make({
+      event: (event) => {
+        if (event.event === 'gone') this.#parts.log.warn(event.text);
+        else this.#parts.log.info(event.text);
+        this.emit('remote', event);
+      },
+      ended: (error) => {
+        this.#failure = error;
+        if (error === undefined && this.#reason === 'failed') this.#reason = 'remote';
+        this.#runBeforeStop();
+        this.#thread?.requestStop();
+      },
+    });
+    this.#remote = remote;
+    const forget = shutdownGuard.onExit(() => remote.kill());
+    void this.exited.then(forget);
+    await remote.start();
   }
 
   /** @internal Something to do once, synchronously, while the devices are still there: on stop, escape and exit. */
@@ -154,9 +184,11 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
         this.#parts.log[message.level]?.(message.text);
         break;
       case 'peer':
+        if (message.up) this.#remote?.peerUp();
         this.emit('peer', message.up);
         break;
       case 'device': {
+        if (message.event === 'started') this.#remote?.deviceStarted();
         const name = this.layout.slots[message.slot]?.request.name ?? '';
         this.emit('device', { slot: message.slot, name, event: message.event, text: message.text });
         break;
@@ -182,6 +214,7 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
     this.#unguard?.();
     this.#restoreTerminal();
     this.#parts.console?.close();
+    await this.#remote?.stop();
     try {
       await this.#parts.io.stop();
       this.#parts.pool.close();
@@ -189,7 +222,7 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
       // The pool stays mapped: the kernel may still write into it.
       this.#parts.log.warn(error instanceof Error ? error.message : String(error));
     }
-    const error = end.error === undefined ? undefined : fromWire(end.error);
+    const error = end.error === undefined ? this.#failure : fromWire(end.error);
     this.#resolveExited({ reason: error === undefined ? this.#reason : 'failed', error });
   }
 }

@@ -113,6 +113,43 @@ const ROWS: readonly Row[] = [
   [`pmm ${POOL} --poll interval`, 129, /--poll "interval" is not known/],
   [`pmm ${POOL} --poll interval=2000000`, 129, /--poll interval 2000000: the interval is 1 \.\.\. 1000000/],
   [`pmm ${POOL} --force`, 129, /--force .* needs --shmem-backend file:PATH/],
+  // the other side
+  [`pmm ${POOL} --remote vm`, 129, /--remote "vm" is not known; it is one of qemu/],
+  [`pmm ${POOL} --remote qemu`, 129, /--remote qemu needs a kernel: --remote-kernel FILE/],
+  [`pmm ${POOL} --remote-kernel /k`, 129, /--remote-kernel needs --remote qemu/],
+  [
+    `pmm ${POOL} --remote qemu --remote-kernel /k --remote-arch riscv64`,
+    129,
+    /--remote-arch "riscv64" is not known; it is one of x86_64, aarch64/,
+  ],
+  [`pmm ${POOL} --remote qemu --remote-kernel /k --remote-memory 0`, 129, /a guest needs memory/],
+  [
+    `pmm ${POOL} --remote qemu --remote-kernel /k --remote-memory 1K`,
+    129,
+    /a whole number of MiB is expected/,
+  ],
+  [
+    `pmm ${POOL} --remote qemu --remote-kernel /k --shmem-backend file:/tmp/p`,
+    129,
+    /--remote qemu does not go with --shmem-backend file.*ivshmem-server:PATH/,
+  ],
+  [
+    `pmm ${POOL} --remote qemu --remote-kernel /k --notify poll`,
+    129,
+    /--notify poll does not go with --shmem-backend ivshmem-server/,
+  ],
+  [
+    `pmm ${POOL} --remote qemu --remote-kernel /k --remoteproc 0`,
+    129,
+    /--remote and --remoteproc exclude each other/,
+  ],
+  [`pmm ${POOL} --remoteproc x`, 129, /--remoteproc "x" is not a number/],
+  [
+    `pmm ${POOL} --remoteproc 0,image=a`,
+    129,
+    /"image=a" is not known; write --remoteproc N\[,firmware=NAME\]/,
+  ],
+  [`run --remote qemu vmlinux`, 129, /--remote is about the peer of a PMM: add --rsld --pmm/],
   // devices
   [`pmm ${POOL} --console vt100`, 129, /--console "vt100" is not known; it is one of virtio/],
   [`pmm ${POOL} --console serial`, 129, /--console serial is for KVM guests/],
