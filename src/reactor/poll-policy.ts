@@ -61,6 +61,7 @@ export class SpinPoll implements PollPolicy {
   }
 }
 
+/** A budget is at least this long, or there is none. */
 const MIN_BUDGET_US = 5;
 const FIRST_BUDGET_US = 50;
 const MAX_BUDGET_US = 200;
@@ -81,7 +82,7 @@ const MAX_BACK_OFF_US = 320_000;
 /**
  * `adaptive`: when work runs out, poll for a short time, the *budget*, before sleeping. The budget doubles when work comes
  * soon after we gave up (a little more polling would have caught it), and halves when it comes so late that no polling
- * would have helped.
+ * would have helped; in the end there is none, until work comes soon again.
  *
  * Polling is harmful, and is left for a while, in two cases. The machine is loaded: a spinner on a busy processor costs
  * everybody whole time slices, and takes the time of those whose work we wait for. It shows in the time we wait for a
@@ -122,8 +123,8 @@ export class AdaptivePoll implements PollPolicy {
       return;
     }
     if (this.#polled && budget === MAX_BUDGET_US && gap < budget + AT_ONCE_US) this.#backOff(nowUs);
-    else if (gap > MAX_BUDGET_US) this.#budgetUs = Math.max(MIN_BUDGET_US, budget / 2);
-    else this.#budgetUs = Math.min(MAX_BUDGET_US, budget * 2);
+    else if (gap > MAX_BUDGET_US) this.#budgetUs = budget / 2 < MIN_BUDGET_US ? 0 : budget / 2;
+    else this.#budgetUs = Math.min(MAX_BUDGET_US, Math.max(MIN_BUDGET_US, budget * 2));
   }
 
   begin(nowUs: number): boolean {
@@ -133,8 +134,9 @@ export class AdaptivePoll implements PollPolicy {
       this.#idleSinceUs = nowUs;
     }
     this.#lastLookUs = nowUs;
+    if (nowUs - this.#idleSinceUs >= this.#budgetUs) return false;
     if (nowUs - this.#checkedUs > LOAD_CHECK_US) this.#checkLoad(nowUs);
-    if (nowUs < this.#quietUntilUs || nowUs - this.#idleSinceUs >= this.#budgetUs) return false;
+    if (nowUs < this.#quietUntilUs) return false;
     this.#polled = true;
     return true;
   }

@@ -56,13 +56,21 @@ test('AdaptivePoll: work comes while it polls → the budget stays', () => {
   }
 });
 
-test('AdaptivePoll: work is rare → the budget shrinks to 5 µs, so an idle machine polls for next to nothing', () => {
+test('AdaptivePoll: work is rare → the budget shrinks to nothing; it comes soon again → the budget grows again', () => {
   const policy = new AdaptivePoll(IDLE_MACHINE);
   for (let now = 0; now < 10e6; now += 1e6) {
     policy.active(now);
     policy.begin(now);
   }
-  assert.equal(policy.budgetUs, 5);
+  assert.equal(policy.budgetUs, 0);
+  assert.equal(policy.begin(10e6), false);
+  const budgets = [];
+  for (let now = 11e6; now < 11e6 + 240; now += 60) {
+    policy.active(now);
+    policy.begin(now);
+    budgets.push(policy.budgetUs);
+  }
+  assert.deepEqual(budgets, [0, 5, 10, 20]);
 });
 
 test('AdaptivePoll: the processor was lost while polling → no polling for 20 ms, then again', () => {

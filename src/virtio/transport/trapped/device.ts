@@ -42,6 +42,8 @@ const NO_RINGS: RingFeatures = { indirect: false, eventIdx: false };
 export interface TrappedPort {
   /** {@link TrappedDevice.flush} has something to do at the end of this round. */
   flushWanted(): void;
+  /** {@link TrappedDevice.poll} has something to do in the next round. */
+  moreToDo(): void;
   /** A vCPU waits for the end of a reset; it is there. */
   answer(): void;
   started(): void;
@@ -217,7 +219,9 @@ export class TrappedDevice implements Notifier {
     this.#more[q] = 0;
     const more = this.#device.processQueue(q);
     if (this.#queues[q] !== queue) return; // broken
-    if (more) this.#more[q] = 1;
+    if (!more) return;
+    this.#more[q] = 1;
+    this.#port.moreToDo();
   }
 
   #start(): void {
@@ -255,6 +259,7 @@ export class TrappedDevice implements Notifier {
   /** Has {@link poll} process the queue: buffers may have been added before there was anybody to be kicked. */
   #examine(q: number): void {
     this.#more[q] = this.#queues[q] === undefined ? 0 : 1;
+    this.#port.moreToDo();
   }
 
   #resetQueue(q: number): void {

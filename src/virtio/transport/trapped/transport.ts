@@ -5,9 +5,8 @@
  * to {@link TrappedTransport.onCall}. Whatever is published in a round leads to one interrupt per queue, in
  * {@link TrappedTransport.flush}.
  *
- * As the reactor's `Pollable` it looks at the rings themselves: always at the start of a round, which finds work whose
- * kick is still on its way, and again and again while the loop polls. Kicks are eventfds and never lost, so nothing is
- * scanned for.
+ * As the reactor's `Pollable` it looks at the rings themselves again and again while the loop polls, and drivers need not
+ * kick then. Kicks are eventfds and never lost, so nothing is scanned for.
  *
  * Thread: reactor. Hot path.
  */
@@ -61,6 +60,8 @@ export class TrappedTransport {
   #flushWanted = false;
   /** Drivers were told that kicks are not needed. */
   #quiet = false;
+  /** A device has queues to process without a kick: new ones, or what its budget left. */
+  #more = false;
 
   /** Shows the devices in their registers: make it before a vCPU runs. Errors: InvariantError. */
   constructor(parts: TrappedTransportParts) {
@@ -93,6 +94,9 @@ export class TrappedTransport {
   // Pollable
 
   poll(): boolean {
+    // Unless told otherwise, drivers have kicked for whatever they did, and those kicks are still to come.
+    if (!this.#quiet && !this.#more) return false;
+    this.#more = false;
     const devices = this.#devices;
     let busy = false;
     for (let i = 0; i < devices.length; i++) {
@@ -102,11 +106,10 @@ export class TrappedTransport {
   }
 
   arm(): boolean {
-    // Unless told otherwise in between, drivers have kicked for whatever they did, and those kicks are still to come:
-    // what is left is our own work that ran out of its budget, and a poll finds that.
-    if (!this.#quiet) return this.poll();
+    if (!this.#quiet) return this.#more;
     this.#quiet = false;
-    return this.#wantKicks(true);
+    if (this.#wantKicks(true)) this.#more = true; // added while they need not kick
+    return this.#more;
   }
 
   disarm(): void {
@@ -143,6 +146,9 @@ export class TrappedTransport {
     return {
       flushWanted: () => {
         this.#flushWanted = true;
+      },
+      moreToDo: () => {
+        this.#more = true;
       },
       answer: () => answer(index, 0),
       started: () => observer?.deviceStarted(index),

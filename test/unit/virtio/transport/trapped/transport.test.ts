@@ -63,6 +63,7 @@ test('start: buffers from before DRIVER_OK → served without a kick, interrupt 
   driver.write(reg.STATUS, reg.RUNNING);
   assert.equal(driver.queue(0).usedIdx, 0);
   assert.equal(rig.transport.arm(), true, 'the loop does not sleep');
+  assert.equal(rig.transport.poll(), true);
   assert.equal(driver.queue(0).usedIdx, 1);
   assert.equal(driver.edges, 0);
   rig.transport.flush();
