@@ -55,15 +55,18 @@ static bool take_slot(struct hvl_zone *zone, u32 pages, u32 *first)
 	return taken;
 }
 
+/* Some devices have one zone for both directions. */
+static u32 zone_of(struct hvl_device *hdev, enum dma_data_direction dir)
+{
+	return dir == DMA_FROM_DEVICE && hdev->zones[HVL_ZONE_IN].slots ? HVL_ZONE_IN : HVL_ZONE_OUT;
+}
+
 static struct hvl_page *take(struct hvl_device *hdev, size_t size, enum dma_data_direction dir)
 {
 	u32 pages = DIV_ROUND_UP(size, HVL_PAGE);
-	struct hvl_zone *zone = &hdev->zones[dir == DMA_FROM_DEVICE ? HVL_ZONE_IN : HVL_ZONE_OUT];
 	u32 first, i;
 
-	if (!zone->slots) /* one zone for both directions */
-		zone = &hdev->zones[HVL_ZONE_OUT];
-	if (take_slot(zone, pages, &first))
+	if (take_slot(&hdev->zones[zone_of(hdev, dir)], pages, &first))
 		return &hdev->pool->pages[first];
 	if (!hvl_take(hdev, pages, &first)) {
 		atomic64_inc(&hdev->counters.exhausted);
@@ -163,6 +166,8 @@ static void hvl_unmap_page(struct device *dev, dma_addr_t address, size_t size, 
 	struct hvl_page *state;
 	size_t offset;
 
+	if (READ_ONCE(hdev->draining))
+		hvl_drained_one(hdev, zone_of(hdev, dir));
 	state = find(hdev, address, size, &offset);
 	if (!state || offset)
 		return;

@@ -75,11 +75,49 @@ static void hvl_del_vqs(struct virtio_device *vdev)
 
 	spin_lock_irqsave(&hdev->lock, flags);
 	hdev->active = false;
+	hdev->draining = false;
 	memset(hdev->vqs, 0, sizeof(hdev->vqs));
 	spin_unlock_irqrestore(&hdev->lock, flags);
 	list_for_each_entry_safe(vq, next, &vdev->vqs, list)
 		vring_del_virtqueue(vq);
 	hvl_zone_reset(hdev);
+}
+
+/*
+ * After a reset a driver takes back the buffers that are still in its queues. Linux finds the ends of their chains in the
+ * descriptor table, which is in the pool, and stops the machine if the entries it has found are not as many as there
+ * are. A PMM that starts anew wipes the pool. So make a table without chains, in which each buffer is one entry, and keep
+ * the count right for that: all entries are free but the one that is being taken back.
+ */
+void hvl_drain(struct hvl_device *hdev)
+{
+	unsigned long flags;
+	u32 i;
+
+	spin_lock_irqsave(&hdev->lock, flags);
+	for (i = 0; i < HVL_MAX_QUEUES; i++) {
+		struct hvl_queue_plan *plan = &hdev->plan.queue[i];
+
+		if (!hdev->vqs[i])
+			continue;
+		memset(hvl_page_address(hdev->pool, plan->ring), 0, plan->num * sizeof(struct vring_desc));
+		hdev->vqs[i]->num_free = plan->num;
+		WRITE_ONCE(hdev->draining, true);
+	}
+	spin_unlock_irqrestore(&hdev->lock, flags);
+}
+
+/* A buffer of a zone is taken back: Linux adds its one entry now. */
+void hvl_drained_one(struct hvl_device *hdev, u32 zone)
+{
+	u32 i;
+
+	for (i = 0; i < HVL_MAX_QUEUES; i++) {
+		if (!hdev->vqs[i] || hdev->plan.queue[i].zone != zone)
+			continue;
+		hdev->vqs[i]->num_free = hdev->plan.queue[i].num - 1;
+		return;
+	}
 }
 
 static struct virtqueue *make_queue(struct hvl_device *hdev, u32 index, vq_callback_t *callback, const char *name,
@@ -108,6 +146,15 @@ static struct virtqueue *make_queue(struct hvl_device *hdev, u32 index, vq_callb
 	return vq;
 }
 
+static struct vring_used *used_ring(struct hvl_device *hdev, u32 index)
+{
+	struct hvl_queue_plan *plan = &hdev->plan.queue[index];
+	struct vring ring;
+
+	vring_init(&ring, plan->num, hvl_page_address(hdev->pool, plan->ring), HVL_RING_ALIGN);
+	return ring.used;
+}
+
 static int add_queue(struct hvl_device *hdev, u32 index, vq_callback_t *callback, const char *name, bool context,
 		     struct virtqueue **vq)
 {
@@ -115,6 +162,7 @@ static int add_queue(struct hvl_device *hdev, u32 index, vq_callback_t *callback
 	if (IS_ERR(*vq))
 		return PTR_ERR(*vq);
 	hdev->vqs[index] = *vq;
+	hdev->used[index] = used_ring(hdev, index);
 	return 0;
 }
 
@@ -195,6 +243,27 @@ static const struct virtio_config_ops operations = {
 	.bus_name = hvl_bus_name,
 };
 
+/* The PMM has started anew: it wipes the pool, and with it what we have written. */
+static bool is_wiped(struct hvl_device *hdev)
+{
+	return hvl_read(hdev, HVL_MAGIC) != HVL_MAGIC_VALUE ||
+	       (hdev->status && hvl_read(hdev, HVL_STATUS) != hdev->status);
+}
+
+/*
+ * A PMM that starts anew wipes the pool. With the used index gone some drivers wait for ever in a loop for it to make
+ * sense (virtio_net, before it sends). So give them an index that says: nothing was used.
+ */
+static void calm(struct hvl_device *hdev)
+{
+	u32 i;
+
+	for (i = 0; i < HVL_MAX_QUEUES; i++)
+		if (hdev->vqs[i])
+			WRITE_ONCE(hdev->used[i]->idx,
+				   cpu_to_virtio16(&hdev->virtio->vdev, virtqueue_enable_cb_prepare(hdev->vqs[i])));
+}
+
 /* Returns true if the device had something to say. Context: interrupt, or softirqs off. */
 bool hvl_device_interrupt(struct hvl_device *hdev)
 {
@@ -202,7 +271,9 @@ bool hvl_device_interrupt(struct hvl_device *hdev)
 	u32 i, status = 0;
 
 	spin_lock_irqsave(&hdev->lock, flags);
-	if (hdev->active)
+	if (hdev->active && is_wiped(hdev))
+		calm(hdev);
+	else if (hdev->active)
 		status = hvl_read(hdev, HVL_INTERRUPT_STATUS) & (HVL_INT_USED | HVL_INT_CONFIG);
 	if (status) {
 		/* First this, then the rings: what comes between the two raises the bit again. */
@@ -219,13 +290,10 @@ bool hvl_device_interrupt(struct hvl_device *hdev)
 	return status;
 }
 
-/* True if the PMM has started anew: it wipes the pool, and with it what we have written. */
+/* True if the device has to be started again. */
 bool hvl_device_lost(struct hvl_device *hdev)
 {
-	if (!hdev->virtio || hdev->recovering || hdev->stuck)
-		return false;
-	return hdev->unanswered || hvl_read(hdev, HVL_MAGIC) != HVL_MAGIC_VALUE ||
-	       (hdev->status && hvl_read(hdev, HVL_STATUS) != hdev->status);
+	return hdev->virtio && !hdev->recovering && !hdev->stuck && (hdev->unanswered || is_wiped(hdev));
 }
 
 static void release_virtio(struct device *dev)
@@ -282,6 +350,7 @@ static void recover(struct work_struct *work)
 	bool sleeps = false;
 	int err = 0;
 
+	virtio_break_device(vdev); /* nobody waits for the old rings any more */
 #ifdef CONFIG_PM_SLEEP
 	device_lock(&vdev->dev);
 	if (vdev->dev.driver) {

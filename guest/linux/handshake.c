@@ -37,16 +37,11 @@ static bool wait_for(struct hvl_device *hdev, u32 offset, u32 value, u32 limit_m
 	}
 }
 
-/*
- * Stops the device, and waits until the PMM has let go of its rings and buffers. Not every PMM shows that it has, and
- * there may be none: then the wait ends.
- */
-void hvl_reset(struct virtio_device *vdev)
+/* Waits until the PMM has let go of rings and buffers. Not every PMM shows that it has, and there may be none. */
+static void stop(struct hvl_device *hdev)
 {
-	struct hvl_device *hdev = hvl_of(vdev);
 	u32 attempt;
 
-	hdev->status = 0;
 	if (!hvl_read(hdev, HVL_STATUS))
 		return;
 	for (attempt = 0; attempt < 2; attempt++) {
@@ -65,6 +60,15 @@ void hvl_reset(struct virtio_device *vdev)
 			return;
 	}
 	hvl_write(hdev, HVL_INTERRUPT_ACK, 0);
+}
+
+void hvl_reset(struct virtio_device *vdev)
+{
+	struct hvl_device *hdev = hvl_of(vdev);
+
+	hdev->status = 0;
+	stop(hdev);
+	hvl_drain(hdev);
 }
 
 void hvl_set_status(struct virtio_device *vdev, u8 status)

@@ -167,6 +167,7 @@ struct hvl_device {
 	struct hvl_zone zones[HVL_ZONES];
 	struct hvl_virtio *virtio;
 	u32 status;		/* what we wrote into STATUS last */
+	bool draining;		/* the driver takes its buffers back, after a reset */
 	bool active;		/* it has queues, so interrupts may be for it; under lock */
 	bool suspect;		/* looked lost at the last look */
 	bool recovering;	/* "recover" is queued or runs */
@@ -175,6 +176,7 @@ struct hvl_device {
 	struct work_struct recover;
 	spinlock_t lock;	/* of vqs, against interrupts */
 	struct virtqueue *vqs[HVL_MAX_QUEUES];
+	struct vring_used *used[HVL_MAX_QUEUES];
 	struct hvl_counters counters;
 };
 
@@ -189,7 +191,7 @@ struct hvl_access {
 	void __iomem *doorbell;	/* NULL: the PMM looks by itself */
 	u32 doorbell_value;
 	int irq;		/* < 0: none */
-	u32 poll_us;		/* 0: rely on the interrupt */
+	u32 poll_us;		/* between two looks at the pool */
 };
 
 struct hvl_pool {
@@ -255,6 +257,8 @@ int hvl_device_register(struct hvl_device *hdev);
 void hvl_device_unregister(struct hvl_device *hdev);
 void hvl_device_destroy(struct hvl_device *hdev);
 bool hvl_device_interrupt(struct hvl_device *hdev);
+void hvl_drain(struct hvl_device *hdev);
+void hvl_drained_one(struct hvl_device *hdev, u32 zone);
 bool hvl_device_lost(struct hvl_device *hdev);
 void hvl_device_recover(struct hvl_device *hdev);
 

@@ -16,6 +16,7 @@
 #define IVSHMEM_REGISTERS 0
 #define IVSHMEM_MEMORY 2
 #define DEFAULT_POLL_US 1000
+#define SLOW_POLL_US 100000
 #define LEAST_POLL_US 20
 
 static unsigned long long base;
@@ -35,7 +36,7 @@ module_param(doorbell, ullong, 0444);
 MODULE_PARM_DESC(doorbell, "physical address that a store of 32 bits rings at; 0: none, the PMM looks by itself");
 static unsigned int poll_us;
 module_param(poll_us, uint, 0444);
-MODULE_PARM_DESC(poll_us, "look at the pool each so many microseconds; 0: only where there is no interrupt, then 1000");
+MODULE_PARM_DESC(poll_us, "look at the pool every so many microseconds; 0: 1000, with an interrupt 100000");
 static unsigned int pmm_id;
 module_param(pmm_id, uint, 0444);
 MODULE_PARM_DESC(pmm_id, "the PMM's number among the ivshmem peers");
@@ -60,10 +61,9 @@ static int common_access(struct hvl_access *access)
 		return -EINVAL;
 	access->confine = confine;
 	access->poll_us = poll_us;
-	if (!access->poll_us && access->irq < 0)
-		access->poll_us = DEFAULT_POLL_US;
-	if (access->poll_us)
-		access->poll_us = max_t(u32, access->poll_us, LEAST_POLL_US);
+	if (!access->poll_us)
+		access->poll_us = access->irq < 0 ? DEFAULT_POLL_US : SLOW_POLL_US;
+	access->poll_us = max_t(u32, access->poll_us, LEAST_POLL_US);
 	return 0;
 }
 

@@ -19,7 +19,7 @@ void hvl_ring(struct hvl_pool *pool)
 	writel(pool->access.doorbell_value, pool->access.doorbell);
 }
 
-static bool look(struct hvl_pool *pool)
+static void look(struct hvl_pool *pool)
 {
 	bool any = false;
 	u32 i;
@@ -32,7 +32,6 @@ static bool look(struct hvl_pool *pool)
 	}
 	if (any) /* what was acknowledged */
 		hvl_ring(pool);
-	return any;
 }
 
 /* There is one line for all devices, and it may ring for nothing: it is always ours. */
@@ -45,6 +44,10 @@ irqreturn_t hvl_interrupt(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
+/*
+ * Beside interrupts, too: one may get lost, and a CPU that waits for a PMM that has started anew can only be reached by an
+ * interrupt of this side.
+ */
 static enum hrtimer_restart tick(struct hrtimer *timer)
 {
 	struct hvl_pool *pool = container_of(timer, struct hvl_pool, timer);
@@ -102,7 +105,7 @@ static void start(struct hvl_pool *pool)
 	hvl_plan_devices(pool);
 	dev_info(pool->access.parent, "%u devices, pool at %#llx for the PMM, doorbell %s, %s\n", pool->map.count,
 		 pool->map.published, pool->access.doorbell ? "yes" : "none",
-		 pool->access.poll_us ? "looking by timer" : "interrupt");
+		 pool->access.irq < 0 ? "no interrupt" : "interrupt");
 	pool->up = true;
 	for (i = 0; i < pool->map.count; i++)
 		hvl_device_register(pool->devices[i]);
@@ -147,15 +150,10 @@ static void watch(struct work_struct *work)
 {
 	struct hvl_pool *pool = container_of(to_delayed_work(work), struct hvl_pool, watch);
 
-	if (!pool->up) {
-		start(pool);
-	} else {
+	if (pool->up)
 		check(pool);
-		/* An interrupt may have got lost. */
-		local_bh_disable();
-		look(pool);
-		local_bh_enable();
-	}
+	else
+		start(pool);
 	queue_delayed_work(pool->queue, &pool->watch, msecs_to_jiffies(WATCH_MS));
 }
 
@@ -212,8 +210,7 @@ struct hvl_pool *hvl_pool_create(const struct hvl_access *access)
 		free_memory(pool);
 		return ERR_PTR(err);
 	}
-	if (access->poll_us)
-		hrtimer_start(&pool->timer, ns_to_ktime((u64)access->poll_us * NSEC_PER_USEC), HRTIMER_MODE_REL);
+	hrtimer_start(&pool->timer, ns_to_ktime((u64)access->poll_us * NSEC_PER_USEC), HRTIMER_MODE_REL);
 	hvl_stats_add(pool);
 	queue_delayed_work(pool->queue, &pool->watch, 0);
 	return pool;
