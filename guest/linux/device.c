@@ -264,28 +264,40 @@ static void calm(struct hvl_device *hdev)
 				   cpu_to_virtio16(&hdev->virtio->vdev, virtqueue_enable_cb_prepare(hdev->vqs[i])));
 }
 
-/* Returns true if the device had something to say. Context: interrupt, or softirqs off. */
-bool hvl_device_interrupt(struct hvl_device *hdev)
+static void look_at(struct hvl_device *hdev, u32 status)
 {
-	unsigned long flags;
-	u32 i, status = 0;
+	u32 i;
 
-	spin_lock_irqsave(&hdev->lock, flags);
-	if (hdev->active && is_wiped(hdev))
-		calm(hdev);
-	else if (hdev->active)
-		status = hvl_read(hdev, HVL_INTERRUPT_STATUS) & (HVL_INT_USED | HVL_INT_CONFIG);
 	if (status) {
 		/* First this, then the rings: what comes between the two raises the bit again. */
 		hvl_write(hdev, HVL_INTERRUPT_ACK, status);
 		mb();
 		atomic64_inc(&hdev->counters.interrupts);
 	}
-	for (i = 0; (status & HVL_INT_USED) && i < HVL_MAX_QUEUES; i++)
+	/*
+	 * Whatever the bit says. Looking by timer we may acknowledge one bit twice, and the PMM may have raised it again
+	 * just before it sees the second time.
+	 */
+	for (i = 0; i < HVL_MAX_QUEUES; i++)
 		if (hdev->vqs[i])
 			vring_interrupt(0, hdev->vqs[i]);
 	if (status & HVL_INT_CONFIG)
 		virtio_config_changed(&hdev->virtio->vdev);
+}
+
+/* Returns true if the device had something to say. Context: interrupt. */
+bool hvl_device_interrupt(struct hvl_device *hdev)
+{
+	unsigned long flags;
+	u32 status = 0;
+
+	spin_lock_irqsave(&hdev->lock, flags);
+	if (hdev->active && is_wiped(hdev)) {
+		calm(hdev);
+	} else if (hdev->active) {
+		status = hvl_read(hdev, HVL_INTERRUPT_STATUS) & (HVL_INT_USED | HVL_INT_CONFIG);
+		look_at(hdev, status);
+	}
 	spin_unlock_irqrestore(&hdev->lock, flags);
 	return status;
 }

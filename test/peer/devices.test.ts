@@ -20,7 +20,7 @@ for (const kernel of KERNELS) {
     await machine.loadModule('poll_us=500');
     await step('module: loaded before there is a PMM → its devices come when the PMM does', async () => {
       await rig.startPmm(devices);
-      await machine.sh('while [ ! -e /sys/class/net/eth0 ] || [ ! -c /dev/hvc0 ]; do usleep 100000; done');
+      await scenarios.waitForDevices(machine);
       assert.deepEqual(await scenarios.boundDrivers(machine), DRIVERS);
     });
     await step('rng: 16 KiB are read → that many come', () => scenarios.checkRng(machine));
@@ -42,7 +42,7 @@ for (const kernel of KERNELS) {
       for (let turn = 0; turn < 3; turn++) {
         await machine.sh('rmmod virtio_hvl');
         await machine.loadModule('poll_us=500');
-        await machine.sh('while [ ! -e /sys/class/net/eth0 ] || [ ! -c /dev/hvc0 ]; do usleep 100000; done');
+        await scenarios.waitForDevices(machine);
       }
       await scenarios.checkRng(machine);
       await scenarios.checkConsole(rig, machine, 'two');

@@ -1,5 +1,6 @@
 /** A PMM on this machine, another machine beside it, and a pool for both. Everything goes with the test. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { KernelName } from '../bed/cache.js';
@@ -92,6 +93,11 @@ export class PeerRig {
   async #inspect(): Promise<PoolReport> {
     const { stdout } = await lkvm(['inspect', '--json', '--shmem-backend', `file:${this.#pool}`]);
     return JSON.parse(stdout) as PoolReport;
+  }
+
+  /** Overwrites the pool with random bytes. */
+  scribble(): void {
+    writeFileSync(this.#pool, randomBytes(POOL_BYTES), { flag: 'r+' });
   }
 
   /** Runs a scenario; if it fails, the error shows what both sides have printed. */

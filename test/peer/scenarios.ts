@@ -85,8 +85,13 @@ export async function counter(machine: PeerMachine, name: string): Promise<numbe
   return values.reduce((sum, [, digits]) => sum + Number(digits), 0);
 }
 
-/** The kernel has not complained. */
+/** The kernel has found no fault in itself. */
 export async function checkKernelLog(machine: PeerMachine): Promise<void> {
   const log = await machine.sh('dmesg');
-  assert.doesNotMatch(log, /BUG:|WARNING:|Oops|Call Trace|is not a head|swiotlb|no room for a buffer/);
+  assert.doesNotMatch(log, /BUG|WARNING:|Oops|Call Trace|stuck|no room for a buffer/);
+}
+
+/** Until the drivers of network and console have made their devices. */
+export async function waitForDevices(machine: PeerMachine): Promise<void> {
+  await machine.sh('while [ ! -e /sys/class/net/eth0 ] || [ ! -c /dev/hvc0 ]; do usleep 100000; done');
 }
