@@ -11,6 +11,15 @@ export function logOf(options: ParsedOptions, usual: LogLevel = 'info'): Log {
   return stderrLog(choiceOf('--loglevel', level, LOG_LEVELS));
 }
 
+/** The same log, for one of several that speak. */
+export function prefixed(log: Log, prefix: string): Log {
+  return {
+    debug: (text) => log.debug?.(prefix + text),
+    info: (text) => log.info(prefix + text),
+    warn: (text) => log.warn(prefix + text),
+  };
+}
+
 /** Tells the user what was accepted without effect. */
 export function remarkAll(remarks: readonly Remark[], log: Log): void {
   for (const { level, text } of remarks) {

@@ -69,8 +69,8 @@ export function info(text: string): void {
 /** Longest line of a remote machine that is kept back until its end comes. */
 const MAX_LINE = 4096;
 
-/** Shows what a remote machine says, line by line and marked, on stderr. */
-export function remoteLines(): (bytes: Uint8Array) => void {
+/** Shows what a remote machine says, line by line and marked, on stderr. @param label "remote" or "remote 2" */
+export function remoteLines(label: string): (bytes: Uint8Array) => void {
   const decoder = new TextDecoder();
   let rest = '';
   return (bytes) => {
@@ -81,7 +81,7 @@ export function remoteLines(): (bytes: Uint8Array) => void {
       rest = '';
     }
     const end = isatty(2) ? '\r\n' : '\n';
-    for (const text of lines) writeAll(2, `remote| ${text.replaceAll('\r', '')}${end}`);
+    for (const text of lines) writeAll(2, `${label}| ${text.replaceAll('\r', '')}${end}`);
   };
 }
 

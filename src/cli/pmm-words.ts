@@ -21,6 +21,8 @@ export interface PmmWords {
   /** Lines for the user: words that were accepted but mean nothing here. */
   readonly remarks: readonly Remark[];
   readonly dumpDtb: string | undefined;
+  /** How many peers, each with all of that. */
+  readonly peers: number;
 }
 
 /** Reads all words about a PMM. */
@@ -40,6 +42,7 @@ export function readPmmWords(parsed: ParsedOptions): PmmWords {
     },
     remarks: [...ignoredWords(parsed), ...networks.remarks],
     dumpDtb: readDumpDtb(parsed),
+    peers: numberOf('--peers', parsed.value('peers') ?? '1'),
   };
 }
 

@@ -3,16 +3,15 @@ import { deviceType } from '../machine/device-table.js';
 import { resolveShare } from '../machine/host-paths.js';
 import { buildPmmConfig } from '../pmm/build-config.js';
 import type { PmmConfig } from '../pmm/config.js';
-import type { Pmm } from '../pmm/pmm.js';
 import type { WarmReactor } from '../pmm/warm-reactor.js';
-import { logOf, remarkAll } from './log-words.js';
+import { logOf, prefixed, remarkAll } from './log-words.js';
 import { remoteLines } from './messages.js';
 import type { ParsedOptions } from './parse-options.js';
 import { readPmmWords } from './pmm-words.js';
 import { dumpDtb } from './pool-words.js';
 import { showsRemoteLog } from './remote-words.js';
 
-/** Runs a PMM until it ends. @returns the exit code. Errors: ConfigError, StartError and what ended the PMM. */
+/** Runs a PMM, or one for each peer, until it ends. @returns the exit code. Errors: ConfigError, StartError and what ended the PMM. */
 export async function servePmm(options: ParsedOptions, reactor?: WarmReactor): Promise<number> {
   const log = logOf(options);
   const words = readPmmWords(options);
@@ -20,26 +19,33 @@ export async function servePmm(options: ParsedOptions, reactor?: WarmReactor): P
   const config = { ...checked, devices: checked.devices.map(resolveShare) };
   remarkAll(words.remarks, log);
   if (words.dumpDtb !== undefined) dumpDtb(config, words.dumpDtb);
-  const { startPmm } = await import('../pmm/create-pmm.js');
+  const { peerConfigs, PmmGroup } = await import('../pmm/peers.js');
   const { onTerminationSignal } = await import('../pmm/termination.js');
+  const configs = peerConfigs(config, words.peers);
   // Before the start: a signal that comes while the devices open must end them in order, too.
   const stop = new AbortController();
   const forget = onTerminationSignal(() => stop.abort());
-  const remoteOutput = showsRemoteLog(options) ? remoteLines() : undefined;
-  const start = startPmm(config, { log, reactor, remoteOutput, signal: stop.signal });
-  await using pmm = await unlessStopped(start, stop.signal);
-  if (pmm === undefined) return 0;
-  log.info(readyText(config));
-  stop.signal.addEventListener('abort', () => void pmm.stop());
-  if (stop.signal.aborted) await pmm.stop();
-  const exit = await pmm.exited;
+  const start = PmmGroup.start(configs, (index) => {
+    const many = configs.length > 1;
+    const remoteOutput = showsRemoteLog(options)
+      ? remoteLines(many ? `remote ${index + 1}` : 'remote')
+      : undefined;
+    const own = many ? prefixed(log, `peer ${index + 1}: `) : log;
+    return { log: own, reactor: index === 0 ? reactor : undefined, remoteOutput, signal: stop.signal };
+  });
+  await using group = await unlessStopped(start, stop.signal);
+  if (group === undefined) return 0;
+  for (const each of configs) log.info(readyText(each));
+  stop.signal.addEventListener('abort', () => void group.stop());
+  if (stop.signal.aborted) await group.stop();
+  const exit = await group.exited;
   forget();
   if (exit.error !== undefined) throw exit.error;
   return 0;
 }
 
-/** The PMM; undefined if the signal came first and ended its start. Errors: what went wrong otherwise. */
-async function unlessStopped(start: Promise<Pmm>, signal: AbortSignal): Promise<Pmm | undefined> {
+/** What has started; undefined if the signal came first and ended the start. Errors: what went wrong otherwise. */
+async function unlessStopped<T>(start: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
   try {
     return await start;
   } catch (error) {

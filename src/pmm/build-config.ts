@@ -94,7 +94,8 @@ function checkSignals(pool: PoolSpec, notify: SignalSpec, poll: PollSpec): void 
   if (poll.kind === 'interval') checkInterval('--poll interval', poll.us);
 }
 
-function checkSocketPath(
+/** QEMU and others put it into a `sockaddr_un`. Errors: ConfigError. */
+export function checkSocketPath(
   option: string,
   { kind, path }: { readonly kind: string; readonly path: string },
 ): void {
