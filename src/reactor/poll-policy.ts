@@ -67,8 +67,8 @@ const FIRST_BUDGET_US = 50;
 const MAX_BUDGET_US = 200;
 /** A gap this long between two looks means that somebody else had our processor. */
 const PREEMPTED_US = 300;
-/** Work this soon after we gave up may have waited for our processor. */
-const AT_ONCE_US = 100;
+/** Polls in a row that found nothing, and then it is no use. */
+const FUTILE_POLLS = 8;
 /** Load is looked at this often. */
 const LOAD_CHECK_US = 5000;
 /** Loaded: of the time since the last look, more than one part in so many was spent waiting for a processor. */
@@ -86,14 +86,16 @@ const MAX_BACK_OFF_US = 320_000;
  *
  * Polling is harmful, and is left for a while, in two cases. The machine is loaded: a spinner on a busy processor costs
  * everybody whole time slices, and takes the time of those whose work we wait for. It shows in the time we wait for a
- * processor, and in a processor lost while polling. Or the peer runs on our own processor, so that it cannot do anything
- * before we sleep: then polls of the full length find nothing, and the work comes at once after each of them.
+ * processor, and in a processor lost while polling. Or poll after poll finds nothing: most likely the peer runs on our own
+ * processor, so that it cannot do anything before we sleep.
  */
 export class AdaptivePoll implements PollPolicy {
   readonly sleepUs: number;
   #budgetUs = FIRST_BUDGET_US;
   #idle = true;
   #polled = false;
+  /** Polls in a row that found nothing. */
+  #futile = 0;
   #idleSinceUs = Number.NEGATIVE_INFINITY;
   #lastLookUs = 0;
   #quietUntilUs = 0;
@@ -119,11 +121,13 @@ export class AdaptivePoll implements PollPolicy {
     const budget = this.#budgetUs;
     const gap = nowUs - this.#idleSinceUs;
     if (gap <= budget) {
-      if (this.#polled) this.#backOffUs = FIRST_BACK_OFF_US;
+      if (!this.#polled) return;
+      this.#futile = 0;
+      this.#backOffUs = FIRST_BACK_OFF_US;
       return;
     }
-    if (this.#polled && budget === MAX_BUDGET_US && gap < budget + AT_ONCE_US) this.#backOff(nowUs);
-    else if (gap > MAX_BUDGET_US) this.#budgetUs = budget / 2 < MIN_BUDGET_US ? 0 : budget / 2;
+    if (this.#polled && ++this.#futile >= FUTILE_POLLS) this.#backOff(nowUs);
+    if (gap > MAX_BUDGET_US) this.#budgetUs = budget / 2 < MIN_BUDGET_US ? 0 : budget / 2;
     else this.#budgetUs = Math.min(MAX_BUDGET_US, Math.max(MIN_BUDGET_US, budget * 2));
   }
 

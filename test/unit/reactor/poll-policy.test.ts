@@ -86,15 +86,20 @@ test('AdaptivePoll: the processor was lost while polling → no polling for 20 m
   assert.equal(policy.begin(20_302), true);
 });
 
-/** The peer shares our processor: its answer comes 10 us after we sleep. @returns time polled, and the time at the end */
-function sharedProcessor(policy: AdaptivePoll, start: number, requests: number): [number, number] {
+/** The peer shares our processor: its answer comes some time after we sleep. @returns time polled, and the time at the end */
+function sharedProcessor(
+  policy: AdaptivePoll,
+  start: number,
+  requests: number,
+  answerUs = 10,
+): [number, number] {
   let polled = 0;
   let now = start;
   for (let i = 0; i < requests; i++) {
     policy.active(now);
     const wasted = pollsFor(policy, now);
     polled += wasted;
-    now += wasted + 10;
+    now += wasted + answerUs;
   }
   return [polled, now];
 }
@@ -103,6 +108,12 @@ test('AdaptivePoll: work always comes just after it gave up, also at the full bu
   const [polled, end] = sharedProcessor(new AdaptivePoll(IDLE_MACHINE), 1000, 100_000);
   assert.ok(end > 1e6);
   assert.ok(polled < 3000, `${polled} us of about a second`);
+});
+
+test('AdaptivePoll: a slower peer, whose answers come 150 us after each poll → the same', () => {
+  const [polled, end] = sharedProcessor(new AdaptivePoll(IDLE_MACHINE), 1000, 10_000, 150);
+  assert.ok(end > 1e6);
+  assert.ok(polled < 4000, `${polled} us of about 1.5 seconds`);
 });
 
 test('AdaptivePoll: polled in vain, then finds work while polling → backs off for 20 ms again, not longer', () => {
