@@ -1,13 +1,14 @@
 // A hypervisorless front end for an entropy device in a pool: the handshake, requests one after the other, each answered
 // by an interrupt on one line. Register blocks, ring and buffers are plain memory; only the doorbells are not.
 // command line: shm_addr=ADDRESS of the pool, irq=LINE rounds=N dtb=0|1 outside=0|1 (a buffer not in the pool)
-// sync=0|1 (a store to a doorbell waits until the device has looked)
+// sync=0|1 (a store to a doorbell waits until the device has looked) scribble=N seed=N size=BYTES (first N stores of
+// garbage all over the pool, but not in its last pages; with dtb=0)
 #include "bare.h"
 
 enum { MAGIC_VALUE = 0, VERSION = 4, DEVICE_ID = 8, PAGE_SIZE = 0x28, GUEST_FEATURES = 0x20, QUEUE_SEL = 0x30,
        QUEUE_NUM = 0x38, QUEUE_ALIGN = 0x3c, QUEUE_PFN = 0x40, QUEUE_NOTIFY = 0x50, INTERRUPT_STATUS = 0x60,
        INTERRUPT_ACK = 0x64, STATUS = 0x70, SHM_LEN = 0xb0, SHM_BASE = 0xb8 };
-enum { MAGIC = 0x74726976, ENTROPY = 4, FDT_MAGIC = 0xd00dfeed, FDT_BYTES = 0x10000, SIZE = 4, PAGE = 4096,
+enum { BLOCK_BYTES = 0x200, MAGIC = 0x74726976, ENTROPY = 4, FDT_MAGIC = 0xd00dfeed, FDT_BYTES = 0x10000, SIZE = 4, PAGE = 4096,
        BUFFER_BYTES = 64, WRITE = 2 };
 enum { DOORBELL = 0xe0000000, OWN_DOORBELL = 0xd30001f0, ACK = 0xaabbaabb };
 enum { PIC1 = 0x20, PIC2 = 0xa0, FIRST_VECTOR = 0x30 };
@@ -135,14 +136,54 @@ static u32 request(volatile u8 *area, u32 buffer, u32 number) {
   return *(volatile u32 *)(area + PAGE + 4 + 8 * (number % SIZE) + 4);
 }
 
+// What a driver could write, or what a driver would write: small numbers, addresses in the pool, all bits.
+static u32 garbage(u32 pool, u32 size) {
+  switch (below(6)) {
+  case 0: return below(16);
+  case 1: return pool / PAGE + below(size / PAGE - 1);
+  case 2: return pool + below(size - PAGE);
+  case 3: return 1u << below(32);
+  case 4: return ~below(4);
+  default: return random32();
+  }
+}
+
+// Registers and rings of all devices, without any order; doorbells now and then.
+static void scribble(u32 pool, u32 size, u32 stores) {
+  static const u16 registers[] = {GUEST_FEATURES, PAGE_SIZE, QUEUE_SEL, QUEUE_NUM, QUEUE_ALIGN, QUEUE_PFN, QUEUE_PFN,
+                                  QUEUE_NOTIFY, INTERRUPT_STATUS, INTERRUPT_ACK, STATUS, STATUS, 0x180, 0x194, 0x198};
+  for (u32 i = 0; i < stores; i++) {
+    u32 to = pool + below(8) * BLOCK_BYTES + registers[below(sizeof registers / sizeof *registers)];
+    if (below(2)) to = pool + PAGE + below((size - 4 * PAGE) / 4) * 4;
+    *(volatile u32 *)to = garbage(pool, size);
+    if (below(4) == 0) ring();
+  }
+  for (u32 i = 0; i < 8; i++) *(volatile u32 *)(pool + i * BLOCK_BYTES + STATUS) = 0;
+  ring();
+}
+
+// the register block of the entropy device
+static volatile u8 *find_block(u32 pool) {
+  for (u32 i = 0; i < 8; i++) {
+    volatile u8 *at = (volatile u8 *)(pool + i * BLOCK_BYTES);
+    if (*(volatile u32 *)(at + DEVICE_ID) == ENTROPY) return at;
+  }
+  fail("no entropy device");
+}
+
 int main(void) {
   u32 pool = option("shm_addr", 0xd4000000), rounds = option("rounds", 10), dtb = option("dtb", 1);
   static u8 elsewhere[BUFFER_BYTES];
   if (dtb && *(volatile u32 *)pool != __builtin_bswap32(FDT_MAGIC)) fail("no device tree");
-  block = (volatile u8 *)(pool + (dtb ? FDT_BYTES : 0));
-  volatile u8 *area = (volatile u8 *)(u32)block + PAGE, *buffer = area + 2 * PAGE;
+  block = dtb ? (volatile u8 *)(pool + FDT_BYTES) : find_block(pool);
+  volatile u8 *area = (volatile u8 *)(dtb ? (u32)block + PAGE : pool + option("size", 1 << 20) - 3 * PAGE);
+  volatile u8 *buffer = area + 2 * PAGE;
   prepare_interrupts(option("irq", 12));
   look_at_doorbells();
+  u32 stores = option("scribble", 0);
+  seed_random(option("seed", 1));
+  if (stores) scribble(pool, option("size", 1 << 20), stores);
+  for (u32 i = 0; i < 2 * PAGE; i++) area[i] = 0;
   handshake((u32)area);
   u32 sum = 0, number = 0;
   for (; number < rounds; number++) {
