@@ -1,4 +1,4 @@
-/** Looks into the pool file of a running (or dead) PMM from outside. Reads only. Thread: main. */
+/** Looks into the pool of a running (or dead) PMM from outside. Reads only. Thread: main. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { StartError } from '../util/errors.js';
 import { inspectPool, type PoolReport } from '../virtio/transport/hvl/inspect.js';
@@ -15,21 +15,57 @@ const MAX_BYTES = 2 ** 30;
  * Errors: StartError (missing, not permitted, not a file).
  */
 export function inspectPoolFile(path: string, base: number | undefined): PoolReport {
-  const report = inspectPool(readStart(path), base);
-  const bytes = report.bytes;
-  if (bytes < MAX_BYTES) return report;
+  return reportOf(readFile(path), base);
+}
+
+/**
+ * As {@link inspectPoolFile}, for the memory of an ivshmem server, which may be the PMM: this process is its peer for a moment.
+ * Errors: StartError (nobody listens, or not such a server).
+ */
+export async function inspectIvshmemPool(path: string, base: number | undefined): Promise<PoolReport> {
+  // Only here: files are looked at without any call of C.
+  const { joinIvshmem } = await import('../backends/doorbell/ivshmem-peer.js');
+  const { connection, memoryFd } = await joinIvshmem(path);
+  try {
+    return reportOf(readStart(memoryFd, `ivshmem:${path}`), base);
+  } finally {
+    closeSync(connection);
+    closeSync(memoryFd);
+  }
+}
+
+function reportOf(bytes: Uint8Array, base: number | undefined): PoolReport {
+  const report = inspectPool(bytes, base);
+  if (report.bytes < MAX_BYTES) return report;
   return {
     ...report,
-    notes: [...report.notes, `only the first ${MAX_BYTES} bytes of the file were looked at`],
+    notes: [...report.notes, `only the first ${MAX_BYTES} bytes of the pool were looked at`],
   };
 }
 
-function readStart(path: string): Uint8Array {
+function readFile(path: string): Uint8Array {
+  const what = `file:${path}`;
   let fd = -1;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK); // opening a FIFO would wait for a writer
+    return readStart(fd, what);
+  } catch (error) {
+    throw error instanceof StartError ? error : unreadable(what, error);
+  } finally {
+    if (fd >= 0) closeSync(fd);
+  }
+}
+
+function unreadable(what: string, error: unknown): StartError {
+  const { code } = error as NodeJS.ErrnoException;
+  return new StartError(`--shmem-backend ${what}: cannot read it: ${code ?? String(error)}`, error);
+}
+
+/** @param what the pool as it was given. Errors: StartError. */
+function readStart(fd: number, what: string): Uint8Array {
+  try {
     const stat = fstatSync(fd);
-    if (!stat.isFile()) throw new StartError(`--shmem-backend file:${path}: not a regular file`);
+    if (!stat.isFile()) throw new StartError(`--shmem-backend ${what}: not a regular file`);
     const bytes = new Uint8Array(Math.min(stat.size, MAX_BYTES));
     let done = 0;
     while (done < bytes.length) {
@@ -39,10 +75,6 @@ function readStart(path: string): Uint8Array {
     }
     return bytes.subarray(0, done);
   } catch (error) {
-    if (error instanceof StartError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    throw new StartError(`--shmem-backend file:${path}: cannot read it: ${code ?? String(error)}`, error);
-  } finally {
-    if (fd >= 0) closeSync(fd);
+    throw error instanceof StartError ? error : unreadable(what, error);
   }
 }

@@ -35,6 +35,28 @@ test('lkvm inspect: a running PMM without a driver → its devices, and that it 
   await once(child, 'exit');
 });
 
+test('lkvm inspect: the PMM is an ivshmem server → the same, from its memory; peers hear of it and it goes on', async (t) => {
+  const socket = join(tempDir(t), 'server');
+  const words = `pmm --shmem-addr 0x37000000 --shmem-size 1M --shmem-backend ivshmem-server:${socket} --rng -n mode=none`;
+  const child = spawn(process.execPath, [MAIN, ...words.split(' ')], { stdio: ['ignore', 'ignore', 'pipe'] });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child.stderr, 'data'); // it is ready
+  for (const backend of [
+    `ivshmem-server:${socket}`,
+    `ivshmem-server:${socket},vectors=2`,
+    `ivshmem:${socket}`,
+  ]) {
+    const { code, stdout } = await lkvm(`inspect --shmem-backend ${backend}`);
+    assert.equal(code, 0);
+    assert.match(stdout, /^pool at 0x37000000, 1 MiB, with device tree \(\d+ bytes\), 1 devices?$/m);
+    assert.match(stdout, /^slot 0: rng at 0x37010000\n {2}PMM +waits for a driver: STATUS is 0$/m);
+  }
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+  const { code, stderr } = await lkvm(`inspect --shmem-backend ivshmem:${socket}`);
+  assert.deepEqual([code, /^ {2}Fatal: no ivshmem server at .*ENOENT.*\n$/.test(stderr)], [128, true]);
+});
+
 test('lkvm inspect: a pool whose driver runs → rings with indices, as text and as JSON; the pool untouched', async (t) => {
   const pool = join(tempDir(t), 'pool');
   const { bench, driver } = running(3);

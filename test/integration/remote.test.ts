@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createPmm, type Pmm, type PmmOptions, type PmmQemuOptions } from '#lkvm/index.js';
+import { createPmm, type Pmm, type PmmOptions, type PmmQemuOptions, StartError } from '#lkvm/index.js';
 import { buildImage } from '../support/bare-image.js';
 import { MAIN } from '../support/cli.js';
 import { collectLog } from '../support/doorbell-rig.js';
@@ -160,6 +161,13 @@ test('--remote qemu: QEMU refuses → exit code 128 and its last line', TIMEOUT,
   assert.equal(command.stderr, '  Fatal: qemu-system-x86_64 has ended with exit code 3: no such machine\n');
 });
 
+test('--remote qemu: no setpriv → QEMU is started all the same', TIMEOUT, async (t) => {
+  const { PATH = '' } = fakeQemu(t, 'echo started without >&2; exit 3');
+  const command = new Command(t, ['--remote-kernel', MAIN], { PATH: PATH.split(':')[0] ?? '' });
+  assert.equal(await command.ended, 128);
+  assert.match(command.stderr, /exit code 3: started without\n$/);
+});
+
 test('--remote qemu: SIGTERM while the machine starts → exit code 0, and it is gone', TIMEOUT, async (t) => {
   const pidFile = join(tempDir(t), 'pid');
   const env = fakeQemu(t, `echo $$ > ${pidFile}.new; mv ${pidFile}.new ${pidFile}; exec sleep 600`);
@@ -236,3 +244,15 @@ test(
     assert.deepEqual(await pmm.exited, { reason: 'remote', error: undefined });
   },
 );
+
+test('createPmm, remote: its kernel is missing → StartError, and no socket is left', TIMEOUT, async () => {
+  const sockets = () =>
+    readdirSync(tmpdir()).filter((name) => name.startsWith(`lkvm-remote-${process.pid}-`));
+  const wrong: PmmOptions = {
+    shmem: { address: 0xd400_0000, bytes: 1 << 20 },
+    devices: [{ type: 'rng' }],
+    remote: { kind: 'qemu', arch: 'x86_64', kernel: '/nonexistent' },
+  };
+  await assert.rejects(createPmm(wrong), StartError);
+  assert.deepEqual(sockets(), []);
+});
