@@ -22,7 +22,12 @@ import type { ThreadOwner, WorkerThread } from '../workers/host.js';
 import { IoService } from '../workers/io/service.js';
 import { buildPmmConfig } from './build-config.js';
 import type { PmmConfig } from './config.js';
-import type { PmmMainMessage, PmmReactorData, PmmReactorMessage } from './messages.js';
+import {
+  FOREIGN_ID_LOOK_US,
+  type PmmMainMessage,
+  type PmmReactorData,
+  type PmmReactorMessage,
+} from './messages.js';
 import type { PmmOptions } from './options.js';
 import { Pmm } from './pmm.js';
 import { openPool } from './pool.js';
@@ -71,7 +76,9 @@ async function start(config: PmmConfig, extras: PmmExtras): Promise<Pmm> {
   const layout = poolLayout(config);
   const place = config.pool.kind === 'ivshmem' ? await joinIvshmem(config.pool.path) : undefined;
   if (place !== undefined && place.id !== 0) {
-    log.info(`this PMM is ivshmem peer ${place.id}; drivers that ring peer 0 do not reach it`);
+    log.info(
+      `this PMM is ivshmem peer ${place.id}, and drivers that ring peer 0 do not reach it; memory is looked at every ${FOREIGN_ID_LOOK_US / 1000} ms`,
+    );
   }
   const pool = openPool(config, log, place);
   const console = extras.consoleStream === true ? new ConsoleStream() : undefined;

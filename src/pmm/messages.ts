@@ -5,6 +5,12 @@ import type { HvlLayout } from '../virtio/transport/hvl/layout.js';
 import type { IoInit } from '../workers/io/ring.js';
 import type { PmmConfig } from './config.js';
 
+/**
+ * How often memory is looked at when we are not peer 0 of an ivshmem server, which drivers ring: the machine has joined
+ * before us, or we have started again.
+ */
+export const FOREIGN_ID_LOOK_US = 10_000;
+
 /** Given to the worker when it starts. */
 export interface PmmReactorData {
   readonly config: PmmConfig;

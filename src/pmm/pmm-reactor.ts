@@ -20,7 +20,12 @@ import type { DeviceSpec } from '../workers/reactor/device-spec.js';
 import { DeviceMaker } from '../workers/reactor/make-device.js';
 import { pollPolicyOf } from '../workers/reactor/poll-of.js';
 import { makeDoorbell } from './doorbell.js';
-import type { PmmMainMessage, PmmReactorData, PmmReactorMessage } from './messages.js';
+import {
+  FOREIGN_ID_LOOK_US,
+  type PmmMainMessage,
+  type PmmReactorData,
+  type PmmReactorMessage,
+} from './messages.js';
 
 const SECOND_US = 1_000_000;
 /** Log lines, and events of devices, per second: a driver that starts over in a loop must not fill main's memory. */
@@ -104,9 +109,7 @@ function serve({ context, data, reactor, memory, devices, maker, log, post }: Ma
   doorbell.open(doorbellHandler(transport, post));
   try {
     transport.publish(config.withDtb ? fdt : undefined);
-    // Without a doorbell no sleep may be longer than the interval the user chose.
-    const sleepUs = config.notify.kind === 'poll' ? config.notify.us : -1;
-    reactor.setPollable(transport, pollPolicyOf(config.poll, load, sleepUs));
+    reactor.setPollable(transport, pollPolicyOf(config.poll, load, longestSleepUs(data)));
     reactor.onWake(() => {
       if (context.stopRequested()) reactor.stop();
       for (let message = context.receive(); message !== undefined; message = context.receive()) {
@@ -122,6 +125,12 @@ function serve({ context, data, reactor, memory, devices, maker, log, post }: Ma
     doorbell.close();
     load.close();
   }
+}
+
+/** Without a doorbell that surely reaches us, no sleep may be longer than this. @returns microseconds, or -1: no limit */
+function longestSleepUs({ config: { notify }, ivshmem }: PmmReactorData): number {
+  if (notify.kind === 'poll') return notify.us;
+  return ivshmem !== undefined && ivshmem.id !== 0 ? FOREIGN_ID_LOOK_US : -1;
 }
 
 function deviceObserver(reactor: Reactor, post: (message: PmmReactorMessage) => void): HvlObserver {

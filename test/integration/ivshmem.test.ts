@@ -96,6 +96,23 @@ test('ivshmem peer: PMM and QEMU at the server of somebody else → a guest work
   assert.equal(requestsOf(pmm), REQUESTS);
 });
 
+test(
+  'ivshmem peer: a PMM that has started again, and so is not peer 0 → a guest that rings peer 0 works',
+  OPTIONS,
+  async (t) => {
+    const { socket, peer } = serverOf(t);
+    const first = await createPmm(peer);
+    await first.stop();
+    const log = collectLog();
+    const second = await createPmm(peer, { log });
+    t.after(() => second.stop());
+    const image = buildImage(tempDir(t), 'ivshmem');
+    const { serial } = await bootIvshmemImage(t, image, socket, `requests=${REQUESTS}`).ended;
+    assert.match(serial.replaceAll('\r', ''), /^IVSHMEM-BEGIN\nPEER 2\nENTROPY 100 /);
+    assert.match(log.infos.join(), /this PMM is ivshmem peer 1, .* memory is looked at every 10 ms/);
+  },
+);
+
 test('ivshmem peer: the server ends while a guest works → it goes on', OPTIONS, async (t) => {
   const { socket, server, peer } = serverOf(t);
   const log = collectLog();
