@@ -24,6 +24,11 @@ export class HostProcess {
     void this.#ended.then((how) => this.transcript.end(`ended: ${how}`));
   }
 
+  /** Its number; 0 if it could not be started. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** Sends input. */
   write(text: string): void {
     this.#child.stdin?.write(text);

@@ -17,8 +17,10 @@ const MEMORY_MIB = 256;
 
 /** How the pool appears in the machine. */
 export type PoolPlace =
-  /** As BAR 2 of an ivshmem function: the module finds it by itself. */
+  /** As BAR 2 of an ivshmem function without doorbell and interrupt: the module finds it by itself. */
   | 'ivshmem'
+  /** The same, from an ivshmem server, with doorbell and interrupt. */
+  | 'doorbell'
   /** As memory that the kernel's command line keeps it off, behind all other: `base=` (x86-64 only). */
   | 'reserved';
 
@@ -26,7 +28,7 @@ export type PoolPlace =
 export interface PeerSpec {
   readonly kernel: KernelName;
   readonly place: PoolPlace;
-  /** The pool: a file of `poolBytes`. */
+  /** The pool: a file of `poolBytes`, or the socket of the ivshmem server. */
   readonly pool: string;
   readonly poolBytes: number;
   /** A folder for the initrd. */
@@ -49,6 +51,9 @@ export function skipWithoutPeer(kernel: KernelName): string | false {
 }
 
 function poolArguments({ place, pool, poolBytes }: PeerSpec): string[] {
+  if (place === 'doorbell') {
+    return ['-chardev', `socket,id=pool,path=${pool}`, '-device', 'ivshmem-doorbell,chardev=pool'];
+  }
   const file = `memory-backend-file,id=pool,share=on,mem-path=${pool},size=${poolBytes}`;
   if (place === 'ivshmem') return ['-object', file, '-device', 'ivshmem-plain,memdev=pool'];
   return [

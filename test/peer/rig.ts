@@ -1,6 +1,6 @@
 /** A PMM on this machine, another machine beside it, and a pool for both. Everything goes with the test. */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { KernelName } from '../bed/cache.js';
@@ -61,12 +61,27 @@ export class PeerRig {
         '--shmem-size',
         String(POOL_BYTES),
       ],
-      ...['--shmem-backend', `file:${this.#pool}`, '--notify', 'poll:500', ...words],
+      ...this.#backend(),
+      ...words,
     ]);
     this.#pmm = pmm;
     undo(this.#context, async () => void (await pmm.end('SIGKILL')));
     await pmm.transcript.expect(/ready/, START_LIMIT_MS);
     return pmm;
+  }
+
+  #backend(): string[] {
+    if (this.#options.place === 'doorbell') return ['--shmem-backend', `ivshmem-server:${this.#pool}`];
+    return ['--shmem-backend', `file:${this.#pool}`, '--notify', 'poll:500'];
+  }
+
+  /** A path of the pool's memory. */
+  get #memory(): string {
+    if (this.#options.place !== 'doorbell') return this.#pool;
+    const folder = `/proc/${this.pmm.pid}/fd`;
+    const found = readdirSync(folder).find((name) => /memfd:/.test(readlinkSync(join(folder, name))));
+    if (found === undefined) throw new Error('the PMM has no memfd');
+    return join(folder, found);
   }
 
   /** Boots the other machine. */
@@ -82,16 +97,16 @@ export class PeerRig {
 
   /** Buffers that descriptors in the pool name or have named. */
   async describedBuffers(): Promise<DescribedBuffer[]> {
-    return describedBuffers(await this.#inspect(), this.#pool);
+    return describedBuffers(await this.#inspect(), this.#memory);
   }
 
   /** Those of them that are not completely in the pool. */
   async strayBuffers(): Promise<DescribedBuffer[]> {
-    return strayBuffers(await this.#inspect(), this.#pool);
+    return strayBuffers(await this.#inspect(), this.#memory);
   }
 
   async #inspect(): Promise<PoolReport> {
-    const { stdout } = await lkvm(['inspect', '--json', '--shmem-backend', `file:${this.#pool}`]);
+    const { stdout } = await lkvm(['inspect', '--json', '--shmem-backend', `file:${this.#memory}`]);
     return JSON.parse(stdout) as PoolReport;
   }
 
