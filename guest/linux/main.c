@@ -15,6 +15,7 @@
 #define IVSHMEM_DOORBELL 12
 #define IVSHMEM_REGISTERS 0
 #define IVSHMEM_MEMORY 2
+#define DEFAULT_SIZE 0x1000000
 #define DEFAULT_POLL_US 1000
 #define SLOW_POLL_US 100000
 #define LEAST_POLL_US 20
@@ -22,9 +23,9 @@
 static unsigned long long base;
 module_param(base, ullong, 0444);
 MODULE_PARM_DESC(base, "physical address of the pool; 0: only ivshmem");
-static char *size = "16M";
+static char *size;
 module_param(size, charp, 0444);
-MODULE_PARM_DESC(size, "bytes of the pool at base= (16M, 0x1000000)");
+MODULE_PARM_DESC(size, "bytes of the pool (16M, 0x1000000); 0: 16M, or all of an ivshmem function");
 static int irq = -1;
 module_param(irq, int, 0444);
 MODULE_PARM_DESC(irq, "interrupt of the pool at base=: a GSI with ACPI, else Linux's number; edge; -1: none");
@@ -48,6 +49,12 @@ static struct hvl_pool *plain_pool;
 static struct platform_device *plain_parent;
 static struct resource *plain_resource;
 static void __iomem *plain_doorbell;
+
+/* 0 if it was not given. */
+static size_t given_size(void)
+{
+	return size ? memparse(size, NULL) : 0;
+}
 
 static int common_access(struct hvl_access *access)
 {
@@ -105,12 +112,14 @@ static void plain_exit(void)
 /* The pool that base= names. */
 static int plain_init(void)
 {
-	struct hvl_access access = { .base = base, .size = memparse(size, NULL), .size_is_exact = true, .irq = -1 };
+	struct hvl_access access = { .base = base, .size = given_size(), .size_is_exact = true, .irq = -1 };
 	int err;
 
 	if (!base)
 		return 0;
-	if (!access.size || base + access.size < base ||
+	if (!access.size)
+		access.size = DEFAULT_SIZE;
+	if (base + access.size < base ||
 	    region_intersects(base, access.size, IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) != REGION_DISJOINT) {
 		pr_err("virtio_hvl: %#zx bytes at %#llx are (partly) this kernel's own memory\n", access.size, base);
 		return -EINVAL;
@@ -186,6 +195,11 @@ static int ivshmem_probe(struct pci_dev *pci, const struct pci_device_id *id)
 		return err;
 	if (!access.base || !devm_request_mem_region(&pci->dev, access.base, access.size, "virtio_hvl"))
 		return -EBUSY;
+	/* The memory of the function is a power of two, the pool may be less. */
+	if (given_size()) {
+		access.size = min(access.size, given_size());
+		access.size_is_exact = true;
+	}
 	registers = pcim_iomap_table(pci)[IVSHMEM_REGISTERS];
 	ivshmem_signals(pci, &access, registers);
 	err = common_access(&access);

@@ -14,7 +14,7 @@ cache=$(readlink -f "$cache")
 }
 release=$(cat "$cache/kernels/$name/release")
 key=$(cat guest/linux/Kbuild guest/linux/*.[ch] | sha256sum | cut -c 1-12)
-module=$cache/modules/$name-$key/virtio_hvl.ko
+module=$cache/modules/$name/$key/virtio_hvl.ko
 headers=$cache/headers
 
 exec 9> "$cache/.module.lock"
@@ -75,7 +75,7 @@ make -s -C "$headers/usr/src/linux-headers-$release" M="$build" "${options[@]}" 
   exit 1
 }
 "${cross}strip" --strip-debug "$build/virtio_hvl.ko"
-rm -rf "$cache/modules/$name-"*
 mkdir -p "${module%/*}"
+find "$cache/modules" -mindepth 2 -maxdepth 2 -mtime +1 -exec rm -rf {} + # of sources that were changed
 mv "$build/virtio_hvl.ko" "$module"
 echo "$module"

@@ -34,6 +34,11 @@ export class HostProcess {
     this.#child.stdin?.write(text);
   }
 
+  /** Sends a signal. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** Sends a signal and waits for the end. @returns exit status or name of the signal that ended it */
   async end(signal: NodeJS.Signals): Promise<string> {
     this.#child.kill(signal);

@@ -11,7 +11,7 @@ import { type DescribedBuffer, describedBuffers, type PoolReport, strayBuffers }
 import { HostProcess } from './host-process.js';
 import { PeerMachine, type PoolPlace } from './machine.js';
 
-const POOL_BYTES = 16 << 20;
+const DEFAULT_POOL_BYTES = 16 << 20;
 /** Where the PMM says the pool is. The other machine has it elsewhere, and has to translate. */
 const PUBLISHED = 0x3700_0000;
 const START_LIMIT_MS = 60_000;
@@ -20,6 +20,7 @@ const START_LIMIT_MS = 60_000;
 export interface RigOptions {
   readonly kernel: KernelName;
   readonly place?: PoolPlace;
+  readonly poolBytes?: number;
 }
 
 export class PeerRig {
@@ -28,6 +29,7 @@ export class PeerRig {
   readonly #folder: string;
   readonly #pool: string;
   readonly #options: RigOptions;
+  readonly #poolBytes: number;
   readonly #context: TestContext;
   #pmm: HostProcess | undefined;
   #machine: PeerMachine | undefined;
@@ -35,6 +37,7 @@ export class PeerRig {
   constructor(t: TestContext, options: RigOptions) {
     this.#context = t;
     this.#options = options;
+    this.#poolBytes = options.poolBytes ?? DEFAULT_POOL_BYTES;
     this.#folder = tempDir(t);
     const memory = mkdtempSync('/dev/shm/lkvm-test-');
     undo(t, () => rmSync(memory, { recursive: true, force: true }));
@@ -59,7 +62,7 @@ export class PeerRig {
         '--shmem-addr',
         String(PUBLISHED),
         '--shmem-size',
-        String(POOL_BYTES),
+        String(this.#poolBytes),
       ],
       ...this.#backend(),
       ...words,
@@ -88,7 +91,7 @@ export class PeerRig {
   async boot(): Promise<PeerMachine> {
     const { kernel, place = 'ivshmem' } = this.#options;
     const machine = await PeerMachine.boot({
-      ...{ kernel, place, pool: this.#pool, poolBytes: POOL_BYTES, folder: this.#folder },
+      ...{ kernel, place, pool: this.#pool, poolBytes: this.#poolBytes, folder: this.#folder },
     });
     this.#machine = machine;
     undo(this.#context, () => machine.kill());
@@ -112,7 +115,7 @@ export class PeerRig {
 
   /** Overwrites the pool with random bytes. */
   scribble(): void {
-    writeFileSync(this.#pool, randomBytes(POOL_BYTES), { flag: 'r+' });
+    writeFileSync(this.#pool, randomBytes(this.#poolBytes), { flag: 'r+' });
   }
 
   /** Runs a scenario; if it fails, the error shows what both sides have printed. */

@@ -8,7 +8,12 @@ import type { PeerRig } from './rig.js';
 
 const LIMIT_MS = 120_000;
 const FILE_BYTES = 3_000_001;
-const MOUNT_OPTIONS = 'trans=virtio,version=9p2000.L,msize=262144,cache=none';
+const MSIZE = 262_144;
+
+function mountOptions(msize: number): string {
+  return `trans=virtio,version=9p2000.L,msize=${msize},cache=none`;
+}
+
 /** The gateway of the built-in network. */
 const GATEWAY = '192.168.33.1';
 const COUNTERS = '/sys/kernel/debug/virtio_hvl';
@@ -46,10 +51,10 @@ export async function checkConsole(rig: PeerRig, machine: PeerMachine, word: str
 }
 
 /** 9p: files larger than a message go both ways, at whole buffers and with odd ends. */
-export async function check9p(rig: PeerRig, machine: PeerMachine): Promise<void> {
+export async function check9p(rig: PeerRig, machine: PeerMachine, msize = MSIZE): Promise<void> {
   const data = randomBytes(FILE_BYTES);
   writeFileSync(join(rig.share, 'from-host'), data);
-  await machine.sh(`mkdir -p /mnt/9p && mount -t 9p -o ${MOUNT_OPTIONS} share /mnt/9p`);
+  await machine.sh(`mkdir -p /mnt/9p && mount -t 9p -o ${mountOptions(msize)} share /mnt/9p`);
   const seen = await machine.sh(
     'md5sum < /mnt/9p/from-host; dd if=/mnt/9p/from-host bs=1000003 2> /dev/null | md5sum',
   );
@@ -61,7 +66,7 @@ export async function check9p(rig: PeerRig, machine: PeerMachine): Promise<void>
 /** 9p: a read shorter than its buffer leaves the rest of the buffer alone. */
 export async function check9pShortRead(rig: PeerRig, machine: PeerMachine): Promise<void> {
   writeFileSync(join(rig.share, 'short'), 'x'.repeat(5000));
-  await machine.sh(`mount -t 9p -o ${MOUNT_OPTIONS} share /mnt/9p`);
+  await machine.sh(`mount -t 9p -o ${mountOptions(MSIZE)} share /mnt/9p`);
   const text = await machine.sh('dd if=/mnt/9p/short bs=65536 2> /dev/null | wc -c; umount /mnt/9p');
   assert.equal(text.trim(), '5000');
 }
@@ -82,6 +87,7 @@ export async function counter(machine: PeerMachine, name: string): Promise<numbe
   const mounted = `grep -q debugfs /proc/mounts || mount -t debugfs debugfs /sys/kernel/debug`;
   const text = await machine.sh(`${mounted}; cat ${COUNTERS}/*`);
   const values = [...text.matchAll(new RegExp(`\\b${name}=(\\d+)`, 'g'))];
+  assert.notEqual(values.length, 0, text);
   return values.reduce((sum, [, digits]) => sum + Number(digits), 0);
 }
 

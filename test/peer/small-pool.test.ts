@@ -1,0 +1,41 @@
+/** A pool that is too small for all wishes of the drivers. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { skipWithoutPeer } from './machine.js';
+import { PeerRig } from './rig.js';
+import * as scenarios from './scenarios.js';
+
+const POOL_BYTES = 1 << 20;
+
+test('kernel 6.1, pool of 1 MiB', { skip: skipWithoutPeer('6.1') }, async (t) => {
+  const rig = new PeerRig(t, { kernel: '6.1', poolBytes: POOL_BYTES });
+  const step = (title: string, scenario: () => Promise<void>): Promise<void> =>
+    t.test(title, () => rig.run(scenario));
+  await rig.startPmm(scenarios.allDevices(rig));
+  const machine = await rig.boot();
+  await machine.loadModule('poll_us=500');
+  await scenarios.waitForDevices(machine);
+
+  await step('devices: shorter rings → all work, with the message size that the log says', async () => {
+    const [, msize] = /mount with msize=(\d+) or less/.exec(await machine.sh('dmesg')) ?? [];
+    assert.ok(Number(msize) >= 4096, `msize ${msize}`);
+    await scenarios.check9p(rig, machine, Number(msize));
+    await scenarios.checkRng(machine);
+    await scenarios.checkConsole(rig, machine, 'small');
+    await scenarios.checkNet(machine);
+    assert.equal(await scenarios.counter(machine, 'exhausted'), 0);
+    assert.deepEqual(await rig.strayBuffers(), []);
+    await scenarios.checkKernelLog(machine);
+  });
+  await step('net: more than the pool holds → dropped, the log says so; what comes later goes', async () => {
+    await machine.sh('ip link set eth0 mtu 65000');
+    rig.pmm.signal('SIGSTOP');
+    await machine.sh('ping -c 40 -i 0.02 -W 1 -s 64000 192.168.33.1; true');
+    assert.notEqual(await scenarios.counter(machine, 'exhausted'), 0);
+    rig.pmm.signal('SIGCONT');
+    await machine.sh('ip link set eth0 mtu 1500');
+    assert.match(await machine.sh('dmesg'), /the pool has no room for a buffer of \d+ bytes/);
+    await scenarios.checkPing(machine);
+    assert.deepEqual(await rig.strayBuffers(), []);
+  });
+});
