@@ -253,12 +253,14 @@ static int hvl_dma_supported(struct device *dev, u64 mask)
 /* The largest buffer that surely has a slot. */
 static size_t hvl_max_mapping_size(struct device *dev)
 {
-	struct hvl_zone *zones = hvl_of_parent(dev)->zones;
-	u32 pages = zones[HVL_ZONE_OUT].slot_pages;
+	const struct hvl_zone *zone = hvl_of_parent(dev)->zones;
+	size_t least = SIZE_MAX;
+	u32 i;
 
-	if (zones[HVL_ZONE_IN].slots)
-		pages = min(pages, zones[HVL_ZONE_IN].slot_pages);
-	return (size_t)pages << HVL_PAGE_SHIFT;
+	for (i = 0; i < HVL_ZONES; i++, zone++)
+		if (zone->slots)
+			least = min_t(size_t, least, zone->slot_pages * HVL_PAGE);
+	return least;
 }
 
 const struct dma_map_ops hvl_dma_ops = {

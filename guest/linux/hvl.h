@@ -44,7 +44,7 @@
 #define HVL_MAX_DEVICES 16
 #define HVL_MAX_NODTB_DEVICES 8
 #define HVL_MAX_QUEUES 3
-#define HVL_MAX_POOL (4ULL << 30)
+#define HVL_MAX_POOL (2ULL << 30)
 
 /* Registers: legacy virtio-mmio, in plain memory. */
 #define HVL_MAGIC 0x000
@@ -205,6 +205,7 @@ struct hvl_pool {
 	struct hvl_device *devices[HVL_MAX_DEVICES];
 	bool up;
 	bool said_waiting;
+	bool stuck;		/* a device's driver cannot be taken off: this has to stay */
 	struct hrtimer timer;
 	struct workqueue_struct *queue;
 	struct delayed_work watch;

@@ -73,7 +73,9 @@ static void stop(struct hvl_pool *pool)
 	}
 	synchronize_rcu(); /* no interrupt looks at them any more */
 	for (i = 0; i < HVL_MAX_DEVICES; i++)
-		if (gone[i] && !gone[i]->stuck)
+		if (gone[i] && gone[i]->stuck)
+			pool->stuck = true;
+		else if (gone[i])
 			hvl_device_destroy(gone[i]);
 	pool->up = false;
 }
@@ -224,5 +226,6 @@ void hvl_pool_destroy(struct hvl_pool *pool)
 	hrtimer_cancel(&pool->timer);
 	if (pool->access.irq >= 0)
 		free_irq(pool->access.irq, pool);
-	free_memory(pool);
+	if (!pool->stuck)
+		free_memory(pool);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Counters of each pool: /sys/kernel/debug/virtio_hvl/NAME */
 #include <linux/debugfs.h>
+#include <linux/rcupdate.h>
 #include <linux/seq_file.h>
 #include "hvl.h"
 
@@ -19,6 +20,7 @@ static int stats_show(struct seq_file *file, void *unused)
 
 	seq_printf(file, "doorbells=%llu interrupts=%llu\n", (u64)atomic64_read(&pool->doorbells),
 		   (u64)atomic64_read(&pool->interrupts));
+	rcu_read_lock(); /* devices are taken away only when nobody looks at them */
 	for (i = 0; i < HVL_MAX_DEVICES; i++) {
 		struct hvl_device *hdev = READ_ONCE(pool->devices[i]);
 		struct hvl_counters *counters;
@@ -36,6 +38,7 @@ static int stats_show(struct seq_file *file, void *unused)
 		show_zone(file, "slots_out", &hdev->zones[HVL_ZONE_OUT]);
 		seq_putc(file, '\n');
 	}
+	rcu_read_unlock();
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);

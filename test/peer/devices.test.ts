@@ -49,6 +49,19 @@ test('kernel 6.1, ivshmem without doorbell', { skip: skipWithoutPeer('6.1') }, a
   await everyDevice(step, rig, machine);
 });
 
+test('kernel 6.12, reserved memory, no device tree', { skip: skipWithoutPeer('6.12') }, async (t) => {
+  const rig = new PeerRig(t, { kernel: '6.12', place: 'reserved' });
+  const step = stepsOf(t, rig);
+  await rig.startPmm([...scenarios.allDevices(rig), '--no-dtb']);
+  const machine = await rig.boot();
+  await step('module: loaded with base= and layout= → all drivers are bound', async () => {
+    await machine.loadModule('layout=nodtb poll_us=500');
+    await scenarios.waitForDevices(machine);
+    assert.deepEqual(await scenarios.boundDrivers(machine), DRIVERS);
+  });
+  await everyDevice(step, rig, machine);
+});
+
 const DOORBELL_KERNELS: readonly KernelName[] = ['6.1', '6.1-arm64'];
 
 for (const kernel of DOORBELL_KERNELS) {

@@ -2,13 +2,12 @@
  * The other machine: a stock Debian kernel in QEMU's plain emulation (no KVM), joined to this one by nothing but a file
  * that is memory there. Its shell runs the lines of a test (`test/guests/inner-init.sh`).
  */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type KernelName, kernelFiles, skipWithoutKernel } from '../bed/cache.js';
 import { writeInnerInitrd } from '../bed/initrd.js';
 import { skipWithout } from '../support/tools.js';
 import { HostProcess } from './host-process.js';
-import { frontEndModule, MODULE_PATH } from './module.js';
+import { compilerFor, frontEndModule, isArm, MODULE_PATH, program } from './module.js';
 
 /** An emulated boot takes 10 to 25 s on an idle machine. */
 const BOOT_LIMIT_MS = 300_000;
@@ -38,16 +37,10 @@ export interface PeerSpec {
 /** Address of a pool that is reserved memory. */
 export const RESERVED_BASE = MEMORY_MIB * 0x10_0000;
 
-function isArm(kernel: KernelName): boolean {
-  return kernel.endsWith('arm64');
-}
-
 /** For `test({ skip })`: false if such a machine can be had here, else the reason. */
 export function skipWithoutPeer(kernel: KernelName): string | false {
-  const tools = isArm(kernel)
-    ? ['qemu-system-aarch64', 'aarch64-linux-gnu-gcc', 'make']
-    : ['qemu-system-x86_64', 'gcc', 'make'];
-  return skipWithout('setpriv', ...tools) || skipWithoutKernel(kernel);
+  const emulator = `qemu-system-${isArm(kernel) ? 'aarch64' : 'x86_64'}`;
+  return skipWithout('setpriv', 'make', emulator, compilerFor(kernel)) || skipWithoutKernel(kernel);
 }
 
 function poolArguments({ place, pool, poolBytes }: PeerSpec): string[] {
@@ -87,10 +80,11 @@ export class PeerMachine {
     this.#spec = spec;
   }
 
-  /** Boots it; the module is there, but not loaded. Rejects with the console's text. */
+  /** Boots it; the module is there, but not loaded, and the program `shortread`. Rejects with the console's text. */
   static async boot(spec: PeerSpec): Promise<PeerMachine> {
     const initrd = join(spec.folder, `${spec.kernel}.cpio.gz`);
-    if (!existsSync(initrd)) writeInnerInitrd(initrd, spec.kernel, { files: [frontEndModule(spec.kernel)] });
+    const files = [frontEndModule(spec.kernel), program(spec.kernel, spec.folder, 'shortread')];
+    writeInnerInitrd(initrd, spec.kernel, { files });
     const process = new HostProcess(`machine with ${spec.kernel}`, qemuCommand(spec, initrd));
     try {
       await process.transcript.expect(/INNER-UP .*\r?\n/, BOOT_LIMIT_MS);

@@ -1,5 +1,5 @@
-/** The Linux front end (`guest/linux`), built for the kernels of the cache. */
-import { spawnSync } from 'node:child_process';
+/** What is compiled for the other machine: the Linux front end (`guest/linux`) and programs of `test/guests/`. */
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KernelName } from '../bed/cache.js';
@@ -10,6 +10,16 @@ const BUILD_LIMIT_MS = 600_000;
 
 /** Where {@link frontEndModule} puts it in an initrd. */
 export const MODULE_PATH = '/lib/virtio_hvl.ko';
+
+/** Whether a kernel is for 64-bit Arm. */
+export function isArm(kernel: KernelName): boolean {
+  return kernel.endsWith('arm64');
+}
+
+/** Name of the compiler for a kernel's programs. */
+export function compilerFor(kernel: KernelName): string {
+  return isArm(kernel) ? 'aarch64-linux-gnu-gcc' : 'gcc';
+}
 
 /**
  * The module as a file of an initrd. It is not loaded by itself: `insmod /lib/virtio_hvl.ko PARAMETERS`.
@@ -22,4 +32,12 @@ export function frontEndModule(kernel: KernelName): CpioEntry {
   });
   if (status !== 0) throw new Error(`virtio_hvl was not built for ${kernel}:\n${stderr}`);
   return file(MODULE_PATH.slice(1), readFileSync(stdout.trim()));
+}
+
+/** Compiles a program, without need for any library. @param folder for the result @returns it as a file of an initrd */
+export function program(kernel: KernelName, folder: string, name: string): CpioEntry {
+  const path = join(folder, name);
+  const source = join(projectRoot, 'test/guests', `${name}.c`);
+  execFileSync(compilerFor(kernel), ['-O2', '-Wall', '-Werror', '-static', '-o', path, source]);
+  return file(`bin/${name}`, readFileSync(path), 0o755);
 }
