@@ -180,8 +180,11 @@ static void forget(struct hvl_pool *pool)
 	memset(pool->pages, 0, array_size(pool->npages, sizeof(*pool->pages)));
 }
 
-/* Makes one wish smaller. The least important thing left is a whole device, the last one. */
-static void shrink(struct hvl_pool *pool)
+/*
+ * Makes one wish smaller: of any device, or if each has its own memory, of the one that had not enough. The least
+ * important thing left is a whole device, the last one.
+ */
+static void shrink(struct hvl_pool *pool, const struct hvl_device *failed)
 {
 	struct hvl_queue_plan *largest = NULL;
 	struct hvl_device *segments = NULL, *last = NULL;
@@ -190,7 +193,7 @@ static void shrink(struct hvl_pool *pool)
 	for (i = 0; i < pool->map.count; i++) {
 		struct hvl_device *hdev = pool->devices[i];
 
-		if (hdev->plan.skip)
+		if (hdev->plan.skip || (pool->access.confine && hdev != failed))
 			continue;
 		last = hdev;
 		if (hdev->slot->id == VIRTIO_ID_NET && !hdev->plan.no_segmentation &&
@@ -236,8 +239,8 @@ static void say(struct hvl_device *hdev)
 /* Reserves memory for all devices of the pool. Devices that do not fit are marked. */
 void hvl_plan_devices(struct hvl_pool *pool)
 {
+	struct hvl_device *failed;
 	u32 i;
-	int err;
 
 	for (i = 0; i < pool->map.count; i++) {
 		struct hvl_device *hdev = pool->devices[i];
@@ -248,14 +251,14 @@ void hvl_plan_devices(struct hvl_pool *pool)
 			hdev->plan.skip = true;
 	}
 	for (;;) {
-		err = 0;
-		for (i = 0; i < pool->map.count && !err; i++)
-			if (!pool->devices[i]->plan.skip)
-				err = reserve(pool->devices[i]);
-		if (!err)
+		failed = NULL;
+		for (i = 0; i < pool->map.count && !failed; i++)
+			if (!pool->devices[i]->plan.skip && reserve(pool->devices[i]))
+				failed = pool->devices[i];
+		if (!failed)
 			break;
 		forget(pool);
-		shrink(pool);
+		shrink(pool, failed);
 	}
 	for (i = 0; i < pool->map.count; i++)
 		say(pool->devices[i]);

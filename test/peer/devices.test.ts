@@ -47,6 +47,15 @@ test('kernel 6.1, ivshmem without doorbell', { skip: skipWithoutPeer('6.1') }, a
     assert.deepEqual(await scenarios.boundDrivers(machine), DRIVERS);
   });
   await everyDevice(step, rig, machine);
+  await step('machine: plug pulled, booted again → devices work', async () => {
+    await machine.kill();
+    const next = await rig.boot();
+    await next.loadModule('poll_us=500');
+    await scenarios.waitForDevices(next);
+    await scenarios.checkRng(next);
+    await scenarios.checkNet(next);
+    await scenarios.check9p(rig, next);
+  });
 });
 
 test('kernel 6.12, reserved memory, no device tree', { skip: skipWithoutPeer('6.12') }, async (t) => {

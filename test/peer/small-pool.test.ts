@@ -6,6 +6,7 @@ import { PeerRig } from './rig.js';
 import * as scenarios from './scenarios.js';
 
 const POOL_BYTES = 1 << 20;
+const SMALL_MSIZE = 32_768;
 
 test('kernel 6.1, pool of 1 MiB', { skip: skipWithoutPeer('6.1') }, async (t) => {
   const rig = new PeerRig(t, { kernel: '6.1', poolBytes: POOL_BYTES });
@@ -37,5 +38,18 @@ test('kernel 6.1, pool of 1 MiB', { skip: skipWithoutPeer('6.1') }, async (t) =>
     assert.match(await machine.sh('dmesg'), /the pool has no room for a buffer of \d+ bytes/);
     await scenarios.checkPing(machine);
     assert.deepEqual(await rig.strayBuffers(), []);
+  });
+  await step('confined devices: rings and slots in their own regions → all work', async () => {
+    await machine.sh('rmmod virtio_hvl');
+    await rig.pmm.end('SIGTERM');
+    const regions = ['9p=0x30000', 'console=0x10000'].flatMap((region) => ['--region', region]);
+    await rig.startPmm([...scenarios.allDevices(rig), '--confine', ...regions]);
+    await machine.loadModule('poll_us=500 confine=1');
+    await scenarios.waitForDevices(machine);
+    await scenarios.check9p(rig, machine, SMALL_MSIZE);
+    await scenarios.checkRng(machine);
+    await scenarios.checkConsole(rig, machine, 'confined');
+    await scenarios.checkNet(machine);
+    assert.equal(await scenarios.counter(machine, 'exhausted'), 0);
   });
 });
