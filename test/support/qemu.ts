@@ -5,7 +5,7 @@ import { skipWithout } from './tools.js';
 
 /** For `test({ skip })`: tests that compile a bare-metal image and boot it in QEMU. */
 export function skipWithoutQemu(): string | false {
-  return skipWithout('qemu-system-x86_64', 'gcc');
+  return skipWithout('qemu-system-x86_64', 'gcc', 'setpriv');
 }
 
 /** How a machine has ended. */
@@ -44,7 +44,9 @@ export function bootIvshmemImage(
     'ivshmem-doorbell,chardev=server',
   ];
   const args = [...MACHINE, ...device, '-kernel', image, '-append', commandLine];
-  const child = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  // If the test process is killed, the kernel kills the machine.
+  const words = ['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', ...args];
+  const child = spawn('setpriv', words, { stdio: ['ignore', 'pipe', 'pipe'] });
   t.after(() => child.kill('SIGKILL'));
   let serial = '';
   let stderr = '';
