@@ -21,7 +21,9 @@ export type PoolPlace =
   /** The same, from an ivshmem server, with doorbell and interrupt. */
   | 'doorbell'
   /** As memory that the kernel's command line keeps it off, behind all other: `base=` (x86-64 only). */
-  | 'reserved';
+  | 'reserved'
+  /** Not at all: the machine has devices of QEMU instead. */
+  | 'none';
 
 /** A machine to boot. */
 export interface PeerSpec {
@@ -32,6 +34,10 @@ export interface PeerSpec {
   readonly poolBytes: number;
   /** A folder for the initrd. */
   readonly folder: string;
+  /** An initrd made before; without it, one with the module and `shortread` is made. */
+  readonly initrd?: string;
+  /** QEMU's words for devices of its own. */
+  readonly devices?: readonly string[];
 }
 
 /** Address of a pool that is reserved memory. */
@@ -47,6 +53,7 @@ function poolArguments({ place, pool, poolBytes }: PeerSpec): string[] {
   if (place === 'doorbell') {
     return ['-chardev', `socket,id=pool,path=${pool}`, '-device', 'ivshmem-doorbell,chardev=pool'];
   }
+  if (place === 'none') return [];
   const file = `memory-backend-file,id=pool,share=on,mem-path=${pool},size=${poolBytes}`;
   if (place === 'ivshmem') return ['-object', file, '-device', 'ivshmem-plain,memdev=pool'];
   return [
@@ -67,7 +74,15 @@ function qemuCommand(spec: PeerSpec, initrd: string): string[] {
     ...['-accel', 'tcg', '-m', `${memory}M`, '-nodefaults', '-display', 'none', '-no-reboot'],
     ...['-serial', 'stdio', '-kernel', kernelFiles(spec.kernel).image, '-initrd', initrd, '-append', words],
     ...poolArguments(spec),
+    ...(spec.devices ?? []),
   ];
+}
+
+/** @returns its path */
+function writeInitrd({ folder, kernel }: PeerSpec): string {
+  const path = join(folder, `${kernel}.cpio.gz`);
+  writeInnerInitrd(path, kernel, { files: [frontEndModule(kernel), program(kernel, folder, 'shortread')] });
+  return path;
 }
 
 /** A machine that runs. */
@@ -80,11 +95,9 @@ export class PeerMachine {
     this.#spec = spec;
   }
 
-  /** Boots it; the module is there, but not loaded, and the program `shortread`. Rejects with the console's text. */
+  /** Boots it; the module is there, but not loaded. Rejects with the console's text. */
   static async boot(spec: PeerSpec): Promise<PeerMachine> {
-    const initrd = join(spec.folder, `${spec.kernel}.cpio.gz`);
-    const files = [frontEndModule(spec.kernel), program(spec.kernel, spec.folder, 'shortread')];
-    writeInnerInitrd(initrd, spec.kernel, { files });
+    const initrd = spec.initrd ?? writeInitrd(spec);
     const process = new HostProcess(`machine with ${spec.kernel}`, qemuCommand(spec, initrd));
     try {
       await process.transcript.expect(/INNER-UP .*\r?\n/, BOOT_LIMIT_MS);

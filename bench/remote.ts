@@ -1,0 +1,241 @@
+// `npm run bench -- remote`: a Debian machine in QEMU's emulation (TCG) whose devices are in a pool and served by `lkvm pmm` over
+// ivshmem, and the same machine with QEMU's own virtio devices on PCI.
+//
+// An emulated processor is ten times slower than a real one, and most of the time goes there: only the ratios mean something. Both
+// are measured in turns, one machine at a time; the table has medians. Needs root, for a tap in a network of its own.
+// usage: npm run bench -- remote [--rounds N] [--json]
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { guestProgram } from '../test/bed/guests.js';
+import { writeInnerInitrd } from '../test/bed/initrd.js';
+import { HostProcess } from '../test/peer/host-process.js';
+import { PeerMachine, type PeerSpec, skipWithoutPeer } from '../test/peer/machine.js';
+import { frontEndModule } from '../test/peer/module.js';
+import { MAIN } from '../test/support/cli.js';
+import { enterPrivateNetwork, run } from '../test/support/netns.js';
+
+const KERNEL = '6.1';
+const MIB = 1 << 20;
+/** A pool in which no ring has to be shortened. */
+const POOL_BYTES = 64 * MIB;
+const FILE_BYTES = 32 * MIB;
+const MSIZE = 262_144;
+const HOST_ADDRESS = '192.168.98.1';
+const GUEST_ADDRESS = '192.168.98.2';
+const IPERF_SECONDS = 4;
+const PINGS = 200;
+const READS = 3000;
+const START_LIMIT_MS = 60_000;
+const DEVICES_MS = 60_000;
+
+type Way = 'pool' | 'qemu';
+
+interface Figure {
+  readonly name: string;
+  readonly unit: string;
+  /** Whether more is better. */
+  readonly more: boolean;
+}
+
+const FIGURES = {
+  rng50: { name: 'request to the rng, median', unit: 'us', more: false },
+  rng99: { name: 'request to the rng, 99 %', unit: 'us', more: false },
+  ping50: { name: 'ping, median', unit: 'ms', more: false },
+  ping99: { name: 'ping, 99 %', unit: 'ms', more: false },
+  toGuest: { name: 'iperf3 to the machine', unit: 'Gbit/s', more: true },
+  toHost: { name: 'iperf3 to the host', unit: 'Gbit/s', more: true },
+  interrupts: { name: 'interrupts per 1000 frames in', unit: '', more: false },
+  doorbells: { name: 'doorbells per 1000 frames out', unit: '', more: false },
+  read9p: { name: '9p read, msize 262144', unit: 'MB/s', more: true },
+  write9p: { name: '9p write, msize 262144', unit: 'MB/s', more: true },
+} as const satisfies Record<string, Figure>;
+
+type FigureName = keyof typeof FIGURES;
+/** NaN: it cannot be told. */
+type Sample = Record<FigureName, number>;
+
+/** Runs a command of this machine. @returns its output. Errors: if it fails */
+function host(program: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    child.stdout.on('data', (data: Buffer) => {
+      output += data.toString();
+    });
+    child.once('error', reject);
+    child.once('close', (code) => {
+      if (code === 0) resolve(output);
+      else reject(new Error(`${program} ${args.join(' ')}: ${output}`));
+    });
+  });
+}
+
+async function iperf(direction: readonly string[]): Promise<number> {
+  const client = ['--client', GUEST_ADDRESS, '--time', String(IPERF_SECONDS), '--json'];
+  const report = JSON.parse(await host('iperf3', [...client, ...direction])) as {
+    end: { sum_received: { bits_per_second: number } };
+  };
+  return report.end.sum_received.bits_per_second / 1e9;
+}
+
+interface Counts {
+  readonly interrupts: number;
+  readonly doorbells: number;
+  readonly received: number;
+  readonly sent: number;
+}
+
+/** Since the start. */
+async function counts(machine: PeerMachine): Promise<Counts> {
+  const statistics = '/sys/class/net/eth0/statistics';
+  const text = await machine.sh(
+    `cat ${statistics}/rx_packets ${statistics}/tx_packets; grep virtio /proc/interrupts; cat /sys/kernel/debug/virtio_hvl/* 2> /dev/null || true`,
+  );
+  const [received, sent] = text.split('\n').map(Number);
+  const interrupts = [...text.matchAll(/^ *\d+: +(\d+)/gm)].reduce((sum, [, each]) => sum + Number(each), 0);
+  const doorbells = Number(/doorbells=(\d+)/.exec(text)?.[1] ?? Number.NaN);
+  return { interrupts, doorbells, received: received ?? 0, sent: sent ?? 0 };
+}
+
+function quantile(values: readonly number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor((sorted.length - 1) * part)] ?? Number.NaN;
+}
+
+async function network(machine: PeerMachine) {
+  await machine.sh(`ip link set lo up; ip addr add ${GUEST_ADDRESS}/24 dev eth0 && ip link set eth0 up`);
+  await machine.sh('iperf3 --server --daemon');
+  const pings = await host('ping', ['-c', String(PINGS), '-i', '0.02', GUEST_ADDRESS]);
+  const times = [...pings.matchAll(/time=([\d.]+) ms/g)].map(([, ms]) => Number(ms));
+  const start = await counts(machine);
+  const toGuest = await iperf([]);
+  const middle = await counts(machine);
+  const toHost = await iperf(['--reverse']);
+  const end = await counts(machine);
+  return {
+    ping50: quantile(times, 0.5),
+    ping99: quantile(times, 0.99),
+    toGuest,
+    toHost,
+    interrupts: (1000 * (middle.interrupts - start.interrupts)) / (middle.received - start.received),
+    doorbells: (1000 * (end.doorbells - middle.doorbells)) / (end.sent - middle.sent),
+  };
+}
+
+async function entropy(machine: PeerMachine) {
+  const [rng50, rng99] = (await machine.sh(`waits /dev/hwrng 64 ${READS}`)).trim().split(' ').map(Number);
+  return { rng50: rng50 ?? Number.NaN, rng99: rng99 ?? Number.NaN };
+}
+
+async function share(machine: PeerMachine) {
+  await machine.sh(`mount -t 9p -o trans=virtio,version=9p2000.L,msize=${MSIZE} share /mnt`);
+  const file = async (what: string): Promise<number> =>
+    Number((await machine.sh(`iobench ${what} /mnt/file ${MIB} ${FILE_BYTES}`)).trim()) / 1e6;
+  return { write9p: await file('write'), read9p: await file('read') };
+}
+
+/** A PMM with the devices that the machine of QEMU has. */
+async function startPmm(socket: string, folder: string): Promise<HostProcess> {
+  const pool = ['--shmem-addr', '0xd4000000', '--shmem-size', String(POOL_BYTES)];
+  const devices = ['--rng', '--9p', `${folder},share`, '--network', 'mode=tap,tapif=tap0'];
+  const words = [MAIN, 'pmm', ...pool, '--shmem-backend', `ivshmem-server:${socket}`, ...devices];
+  const pmm = new HostProcess('PMM', [process.execPath, ...words]);
+  await pmm.transcript.expect(/ready/, START_LIMIT_MS);
+  return pmm;
+}
+
+function qemuDevices(folder: string): string[] {
+  return [
+    ...['-object', 'rng-builtin,id=rng', '-device', 'virtio-rng-pci,rng=rng'],
+    ...['-netdev', 'tap,id=net,ifname=tap0,script=no,downscript=no', '-device', 'virtio-net-pci,netdev=net'],
+    ...['-fsdev', `local,id=share,path=${folder},security_model=none`],
+    ...['-device', 'virtio-9p-pci,fsdev=share,mount_tag=share'],
+  ];
+}
+
+async function measure(way: Way, folder: string): Promise<Sample> {
+  const shared = join(folder, 'share');
+  const socket = join(folder, 'server');
+  const pmm = way === 'pool' ? await startPmm(socket, shared) : undefined;
+  const spec: PeerSpec = {
+    ...{ kernel: KERNEL, pool: socket, poolBytes: POOL_BYTES, folder, initrd: join(folder, 'initrd') },
+    ...(way === 'pool' ? { place: 'doorbell' } : { place: 'none', devices: qemuDevices(shared) }),
+  };
+  const machine = await PeerMachine.boot(spec);
+  try {
+    if (way === 'pool') await machine.loadModule();
+    await machine.sh('mount -t debugfs debugfs /sys/kernel/debug');
+    await machine.sh(
+      'while [ ! -e /sys/class/net/eth0 ] || [ ! -c /dev/hwrng ]; do usleep 50000; done',
+      DEVICES_MS,
+    );
+    return { ...(await entropy(machine)), ...(await network(machine)), ...(await share(machine)) };
+  } catch (error) {
+    throw new Error(`${error}\n${machine.process.transcript.tail()}\n${pmm?.transcript.tail() ?? ''}`);
+  } finally {
+    await machine.kill();
+    await pmm?.end('SIGTERM');
+  }
+}
+
+function report(samples: Record<Way, Sample[]>, json: boolean): void {
+  const rows = (Object.keys(FIGURES) as FigureName[]).map((key) => {
+    const { name, unit, more }: Figure = FIGURES[key];
+    const [pool = 0, qemu = 0] = (['pool', 'qemu'] as const).map((way) =>
+      quantile(
+        samples[way].map((sample) => sample[key]),
+        0.5,
+      ),
+    );
+    return { name, unit, pool, qemu, ratio: more ? pool / qemu : qemu / pool };
+  });
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ benches: rows })}\n`);
+    return;
+  }
+  const heading = [
+    'machine in QEMU'.padEnd(34),
+    'pool'.padStart(10),
+    "QEMU's".padStart(10),
+    '  unit      times',
+  ];
+  process.stdout.write(`${heading.join('')}\n`);
+  for (const { name, unit, pool, qemu, ratio } of rows) {
+    const [ours, theirs, times] = [pool, qemu, ratio].map((value) =>
+      Number.isNaN(value) ? '-' : value.toPrecision(3),
+    );
+    process.stdout.write(
+      `${name.padEnd(34)}${ours?.padStart(10)}${theirs?.padStart(10)}  ${unit.padEnd(8)}  ${times}\n`,
+    );
+  }
+}
+
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '3' }, json: { type: 'boolean', default: false } },
+});
+const missing = skipWithoutPeer(KERNEL) || enterPrivateNetwork();
+if (missing !== false) throw new Error(missing);
+const folder = mkdtempSync(join(tmpdir(), 'lkvm-bench-'));
+const samples: Record<Way, Sample[]> = { pool: [], qemu: [] };
+try {
+  mkdirSync(join(folder, 'share'));
+  writeFileSync(join(folder, 'share', 'file'), Buffer.alloc(FILE_BYTES));
+  writeInnerInitrd(join(folder, 'initrd'), KERNEL, {
+    files: [guestProgram({ folder }, 'iobench'), guestProgram({ folder }, 'waits'), frontEndModule(KERNEL)],
+    programs: ['/usr/bin/iperf3'],
+  });
+  run('ip tuntap add dev tap0 mode tap vnet_hdr');
+  run(`ip addr add ${HOST_ADDRESS}/24 dev tap0`);
+  run('ip link set tap0 up');
+  for (let round = 0; round < Number(values.rounds); round++) {
+    const order: Way[] = round % 2 === 0 ? ['pool', 'qemu'] : ['qemu', 'pool'];
+    for (const way of order) samples[way].push(await measure(way, folder));
+    process.stderr.write(`round ${round + 1} of ${values.rounds} done\n`);
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+report(samples, values.json);
