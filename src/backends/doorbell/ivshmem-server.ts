@@ -80,7 +80,11 @@ class IvshmemServer implements Doorbell {
   /** A peer has connected: gives it an id and everything that is there, and tells the others of it. */
   #admit(connection: number): void {
     const handler = this.#handler;
-    if (handler === undefined || this.#peers.length === IVSHMEM_MAX_PEERS) {
+    if (handler === undefined) {
+      close(connection);
+      return;
+    }
+    if (this.#peers.length === IVSHMEM_MAX_PEERS) {
       this.#log.warn(`ivshmem: a peer was sent away, since there are ${IVSHMEM_MAX_PEERS} already`);
       close(connection);
       return;

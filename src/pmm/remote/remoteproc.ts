@@ -84,6 +84,7 @@ export class Remoteproc implements Remote {
   async #runs(): Promise<void> {
     const deadline = performance.now() + PATIENCE_MS;
     for (let now = await this.#state(); now !== 'running'; now = await this.#state()) {
+      if (!this.#started) throw new StartError('the PMM was stopped while it started');
       if (performance.now() > deadline)
         throw new StartError(`${this.#name} does not run after its start: it is ${now}`);
       await sleep(RETRY_MS);
