@@ -1,12 +1,14 @@
 // Times input and output in a guest, for about a second each.
 // usage: iobench read|write PATH BYTES-OF-A-BLOCK BYTES-OF-THE-FILE [direct]    prints bytes per second
 //        iobench names FOLDER COUNT                                            prints seconds for create, list, remove
+//        iobench stat PATH COUNT               prints how long a status takes in half and in 99 of 100 times, microseconds
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,8 +67,29 @@ static int names(const char *folder, int count) {
   return 0;
 }
 
+static int shorter(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return x < y ? -1 : x > y;
+}
+
+static int status(const char *path, int count) {
+  double *times = calloc(count, sizeof *times);
+  if (times == 0) return 1;
+  // the first half only warms up
+  for (int i = -count; i < count; i++) {
+    struct stat about;
+    double start = now();
+    if (stat(path, &about) != 0) fail(path);
+    if (i >= 0) times[i] = now() - start;
+  }
+  qsort(times, count, sizeof *times, shorter);
+  printf("%.1f %.1f\n", times[count / 2] * 1e6, times[count * 99 / 100] * 1e6);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   if (argc == 4 && strcmp(argv[1], "names") == 0) return names(argv[2], atoi(argv[3]));
+  if (argc == 4 && strcmp(argv[1], "stat") == 0) return status(argv[2], atoi(argv[3]));
   if (argc < 5) return 2;
   return blocks(strcmp(argv[1], "write") == 0, argv[2], atol(argv[3]), atol(argv[4]), argc > 5);
 }
