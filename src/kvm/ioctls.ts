@@ -4,6 +4,7 @@
  *
  * A descriptor of one level accepts ioctls of that level only, checked by the compiler: see {@link call}.
  */
+import { EINTR } from '../abi/errno.js';
 import * as k from '../abi/kvm.js';
 import * as x from '../abi/kvm-x86.js';
 import { ioctl } from '../sys/fd.js';
@@ -252,12 +253,21 @@ export function call<L extends Level>(fd: KvmFd<L>, command: Ioctl<NoInfer<L>>, 
   return ioctl(fd, command.request, argument);
 }
 
-/** As {@link call}, for set-up. Errors: SysError with the ioctl's name. @param what the object, for the message */
+/** Signals of an unlucky process (a profiler's) while it makes one slow call. */
+const MAX_INTERRUPTIONS = 100;
+
+/**
+ * As {@link call}, for set-up: a call that a signal has cut short is made again (KVM_CREATE_VM takes milliseconds).
+ * Errors: SysError with the ioctl's name. @param what the object, for the message
+ */
 export function mustCall<L extends Level>(
   fd: KvmFd<L>,
   command: Ioctl<NoInfer<L>>,
   argument = 0,
   what = '',
 ): number {
-  return must(call(fd, command, argument), command.name, what);
+  let result = call(fd, command, argument);
+  for (let left = MAX_INTERRUPTIONS; result === -EINTR && left > 0; left--)
+    result = call(fd, command, argument);
+  return must(result, command.name, what);
 }

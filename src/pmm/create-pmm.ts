@@ -7,7 +7,6 @@
  *
  * Thread: main.
  */
-import { randomInt } from 'node:crypto';
 import { joinIvshmem } from '../backends/doorbell/ivshmem-peer.js';
 import { ConsoleStream } from '../machine/console-stream.js';
 import { poolLayout } from '../machine/pool-map.js';
@@ -94,7 +93,7 @@ async function start(config: PmmConfig, extras: PmmExtras): Promise<Pmm> {
     ivshmem: place,
     fdt: config.withDtb ? hvlDeviceTree(layout) : new Uint8Array(0),
     io: io.init,
-    epoch: randomInt(1, 2 ** 31),
+    epoch: 1 + Math.floor(Math.random() * (2 ** 31 - 1)),
     counters,
   };
   try {

@@ -1,5 +1,4 @@
 /** The guest's RAM. Thread: main. */
-import { randomUUID } from 'node:crypto';
 import { statfsSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { O_CREAT, O_EXCL, O_RDWR } from '../sys/arch.js';
@@ -32,7 +31,7 @@ function mapHuge(bytes: number, path: string): Mapping {
     const allowed = `${pageBytes / MIB} MiB`;
     throw new ConfigError(`--hugetlbfs ${path}: its pages have ${allowed}; --mem must be a multiple of that`);
   }
-  const name = join(path, `lkvm-${randomUUID()}`);
+  const name = join(path, `lkvm-${process.pid}-${performance.now()}`);
   const fd = open(name, O_RDWR | O_CREAT | O_EXCL, 0o600);
   if (fd < 0) throw new StartError(`--hugetlbfs ${path}: cannot make a file there: ${errnoName(-fd)}`);
   try {
