@@ -21,6 +21,7 @@ import { close } from '../sys/fd.js';
 import { connectUnix, recv, recvWithFds, send } from '../sys/socket.js';
 import type { EventLoop, FdHandler, Log, TimerHandler, Watch } from '../util/ports.js';
 import { at } from '../util/typed.js';
+import { IvshmemDoorbell } from './ivshmem-doorbell.js';
 import type { AuxNotify } from './options.js';
 import type { HandedPool } from './pool.js';
 
@@ -276,6 +277,8 @@ export function makeAuxDoorbell(notify: AuxNotify, loop: EventLoop, log: Log): A
       return new BlindDoorbell(mailboxDoorbell(notify.path, loop, log));
     case 'uio':
       return new BlindDoorbell(uioDoorbell(notify.path, loop, log));
+    case 'ivshmem':
+      return new IvshmemDoorbell(notify.path, loop, log);
     case 'poll':
       return new BlindDoorbell(noDoorbell());
   }

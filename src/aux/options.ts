@@ -6,6 +6,8 @@ export type AuxPool =
   | { readonly kind: 'file'; readonly path: string }
   /** Handed over on the `eventfd:` connection. */
   | { readonly kind: 'memfd' }
+  /** The memory of an ivshmem server, usually the PMM. */
+  | { readonly kind: 'ivshmem'; readonly path: string }
   | { readonly kind: 'uio'; readonly path: string; readonly map: number; readonly sysfs: string }
   | { readonly kind: 'devmem'; readonly path: string };
 
@@ -15,7 +17,9 @@ export type AuxNotify =
   | { readonly kind: 'eventfd'; readonly path: string }
   | { readonly kind: 'umb'; readonly path: string }
   | { readonly kind: 'uio'; readonly path: string }
-  | { readonly kind: 'poll'; readonly us: number };
+  | { readonly kind: 'poll'; readonly us: number }
+  /** Of the server that the memory comes from. */
+  | { readonly kind: 'ivshmem'; readonly path: string };
 
 /** When to look at memory instead of sleeping. */
 export type AuxPoll =
@@ -75,7 +79,7 @@ function needPath(option: string, kind: string, path: string | undefined): strin
   return path;
 }
 
-/** `file:PATH`, `memfd`, `uio:DEV[,map=N]`, `devmem[:PATH]`. */
+/** `file:PATH`, `memfd`, `uio:DEV[,map=N]`, `devmem[:PATH]`, `ivshmem:PATH`; and the PMM's word for that, `ivshmem-server:PATH`. */
 export function parseAuxPool(text: string): AuxPool {
   const option = '--shmem-backend';
   const [kind, rest] = split(text);
@@ -99,9 +103,13 @@ export function parseAuxPool(text: string): AuxPool {
     }
     case 'devmem':
       return { kind, path: rest ?? '/dev/mem' };
+    case 'ivshmem':
+      return { kind, path: needPath(option, kind, rest) };
+    case 'ivshmem-server':
+      return { kind: 'ivshmem', path: needPath(option, kind, rest?.replace(/,vectors=\d+$/, '')) };
     default:
       throw new ConfigError(
-        `${option} "${text}" is not known; it is one of file:PATH, memfd, uio:DEV[,map=N], devmem[:PATH]`,
+        `${option} "${text}" is not known; it is one of file:PATH, memfd, uio:DEV[,map=N], devmem[:PATH], ivshmem:PATH`,
       );
   }
 }
@@ -149,6 +157,9 @@ export function checkAuxOptions(options: AuxOptions): AuxOptions {
     throw new ConfigError(
       '--shmem-backend memfd is handed over on the doorbell: it needs --notify eventfd:PATH',
     );
+  }
+  if ((pool.kind === 'ivshmem') !== (notify.kind === 'ivshmem')) {
+    throw new ConfigError('an ivshmem pool comes with its doorbell, and only with that: leave --notify out');
   }
   if (pool.kind === 'devmem' && (shmemAddr === undefined || shmemSize === undefined)) {
     throw new ConfigError('--shmem-backend devmem needs --shmem-addr and --shmem-size');

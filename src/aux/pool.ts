@@ -9,12 +9,12 @@ import { type Mapping, mapShared, unmap } from '../sys/map.js';
 import { StartError } from '../util/errors.js';
 import type { AuxOptions, AuxPool } from './options.js';
 
-/** A pool as handed over on an `eventfd:` connection. */
+/** A pool as handed over on an `eventfd:` connection, or by an ivshmem server. */
 export interface HandedPool {
-  /** PMM's address of the first byte, and the length. */
-  readonly address: number;
+  /** PMM's address of the first byte; undefined if only the pool itself tells. */
+  readonly address: number | undefined;
   readonly bytes: number;
-  /** Its memfd (owned by the doorbell), or -1 if the peer opens the pool itself. */
+  /** Its memory (owned by the doorbell), or -1 if the peer opens the pool itself. */
   readonly fd: number;
 }
 
@@ -53,6 +53,11 @@ export function openAuxPool(options: AuxOptions, handed: HandedPool | undefined)
       if (handed === undefined || handed.fd < 0) return undefined;
       return mapObject(handed.fd, handed.bytes, identityOf(fstatSync(handed.fd)));
     }
+    case 'ivshmem': {
+      if (handed === undefined || handed.bytes === 0) return undefined;
+      const bytes = Math.min(shmemSize ?? handed.bytes, handed.bytes);
+      return mapObject(handed.fd, bytes, identityOf(fstatSync(handed.fd)));
+    }
     case 'uio': {
       const bytes = shmemSize ?? uioBytes(pool);
       return openDevice(pool.path, pool.map * 4096, bytes);
@@ -66,7 +71,9 @@ export function openAuxPool(options: AuxOptions, handed: HandedPool | undefined)
 export function poolIdentity(options: AuxOptions, handed: HandedPool | undefined): string {
   try {
     if (options.pool.kind === 'file') return identityOf(statSync(options.pool.path));
-    if (options.pool.kind === 'memfd' && handed !== undefined) return identityOf(fstatSync(handed.fd));
+    const { kind } = options.pool;
+    const isHanded = kind === 'memfd' || kind === 'ivshmem';
+    if (isHanded && handed !== undefined) return identityOf(fstatSync(handed.fd));
   } catch {
     // gone at this moment; the next look tells
   }

@@ -1,7 +1,9 @@
 /** `lkvm aux`: the driver side of a pool, as a process of its own. */
 import {
   AUX_DEFAULTS,
+  type AuxNotify,
   type AuxOptions,
+  type AuxPool,
   checkAuxOptions,
   parseAuxNotify,
   parseAuxPoll,
@@ -20,7 +22,7 @@ const GROUPS: readonly OptionGroup[] = [
       {
         name: 'shmem-backend',
         argument: 'POOL',
-        text: 'The shared memory: file:PATH, memfd (handed over by the doorbell), uio:DEV[,map=N] or devmem[:PATH]. The same words as for pmm.',
+        text: 'The shared memory: file:PATH, memfd (handed over by the doorbell), uio:DEV[,map=N], devmem[:PATH] or ivshmem:PATH (with the doorbell: no --notify then). The same words as for pmm.',
       },
       {
         name: 'notify',
@@ -92,8 +94,9 @@ const GROUPS: readonly OptionGroup[] = [
 
 /** From words to a checked configuration. Errors: ConfigError. */
 export function readAuxOptions(options: ParsedOptions): AuxOptions {
-  const pool = options.value('shmem-backend');
-  const notify = options.value('notify');
+  const words = options.value('shmem-backend');
+  const pool = words === undefined ? undefined : parseAuxPool(words);
+  const notify = notifyOf(pool, options.value('notify'));
   if (pool === undefined || notify === undefined) {
     throw new ConfigError(
       'aux needs to know where the PMM is: --shmem-backend file:PATH --notify socket:PATH, the same words as pmm was given',
@@ -103,8 +106,8 @@ export function readAuxOptions(options: ParsedOptions): AuxOptions {
   const size = options.value('shmem-size');
   const poll = options.value('poll');
   return checkAuxOptions({
-    pool: parseAuxPool(pool),
-    notify: parseAuxNotify(notify),
+    pool,
+    notify,
     poll: poll === undefined ? AUX_DEFAULTS.poll : parseAuxPoll(poll),
     shmemAddr: addr === undefined ? undefined : numberOf('--shmem-addr', addr),
     shmemSize: size === undefined ? undefined : sizeOf('--shmem-size', size),
@@ -115,6 +118,12 @@ export function readAuxOptions(options: ParsedOptions): AuxOptions {
     ip: options.value('ip') ?? AUX_DEFAULTS.ip,
     dieAt: process.env['LKVM_AUX_DIE_AT'],
   });
+}
+
+/** What was said, or what comes with the pool. */
+function notifyOf(pool: AuxPool | undefined, words: string | undefined): AuxNotify | undefined {
+  if (words !== undefined) return parseAuxNotify(words);
+  return pool?.kind === 'ivshmem' ? pool : undefined;
 }
 
 function parentOf(word: string): number {

@@ -32,6 +32,8 @@ for (const { name, options, words = [] } of [
   { name: 'file and socket', options: {} },
   { name: 'file and socket, no device tree', options: { dtb: false } },
   { name: 'memfd and eventfds', options: { memfd: true } },
+  { name: 'ivshmem', options: { ivshmem: true } },
+  { name: 'ivshmem, no device tree', options: { ivshmem: true, dtb: false } },
   { name: 'static mode', options: { fixed: true } },
   { name: 'static mode, no device tree', options: { fixed: true, dtb: false } },
   { name: 'static mode offered, --handshake', options: { fixed: true }, words: ['--handshake'] },
@@ -104,10 +106,13 @@ test(
   },
 );
 
-for (const memfd of [false, true]) {
-  const how = memfd ? 'memfd and eventfds' : 'file and socket';
+for (const [how, way] of [
+  ['file and socket', {}],
+  ['memfd and eventfds', { memfd: true }],
+  ['ivshmem', { ivshmem: true }],
+] as const) {
   test(`aux: ${how}, aux first → waits for the PMM and works`, TIMEOUT, async (t) => {
-    const pair = new AuxPair(t, { memfd });
+    const pair = new AuxPair(t, way);
     pair.startAux();
     await sleep(500);
     await pair.startPmm();
@@ -119,7 +124,7 @@ for (const memfd of [false, true]) {
       `aux: ${how}${fixed ? ', static mode' : ''}, PMM restarted twice → attaches again and works`,
       TIMEOUT,
       async (t) => {
-        const pair = new AuxPair(t, { memfd, fixed });
+        const pair = new AuxPair(t, { ...way, fixed });
         await pair.startPmm();
         const end = pair.startAux();
         for (let i = 0; i < 3; i++) {
@@ -148,8 +153,20 @@ test('aux: no doorbell, PMM restarted → noticed by looking, works', TIMEOUT, a
   await assertWorks(pair);
 });
 
-test('aux: killed while it runs, and at every step of its start → the next one works', TIMEOUT, async (t) => {
-  const pair = new AuxPair(t);
+for (const [how, way] of [
+  ['file and socket', {}],
+  ['ivshmem', { ivshmem: true }],
+] as const) {
+  test(
+    `aux: ${how}, killed while it runs, and at every step of its start → the next one works`,
+    TIMEOUT,
+    async (t) => {
+      await killAtEveryStep(new AuxPair(t, way));
+    },
+  );
+}
+
+async function killAtEveryStep(pair: AuxPair): Promise<void> {
   await pair.startPmm();
   const first = pair.startAux();
   await assertWorks(pair);
@@ -165,7 +182,7 @@ test('aux: killed while it runs, and at every step of its start → the next one
   pair.startAux();
   await pair.attached();
   await assertWorks(pair);
-});
+}
 
 test('aux: killed at every step of a static start → the next one works', TIMEOUT, async (t) => {
   const pair = new AuxPair(t, { fixed: true });
@@ -243,6 +260,12 @@ test(
       ['aux', 129, /needs to know where the PMM is/],
       ['aux --shmem-backend ram --notify poll', 129, /--shmem-backend "ram" is not known/],
       ['aux --shmem-backend memfd --notify socket:/tmp/x', 129, /needs --notify eventfd:PATH/],
+      [
+        'aux --shmem-backend ivshmem:/tmp/x --notify poll',
+        129,
+        /comes with its doorbell.*leave --notify out/,
+      ],
+      ['aux --shmem-backend ivshmem:', 129, /ivshmem needs a path/],
       [
         'aux --shmem-backend file:/dev/null --notify umb:/nonexistent',
         128,

@@ -18,6 +18,8 @@ const PATIENCE_MS = 120_000;
 
 export interface AuxPairOptions {
   readonly memfd?: boolean;
+  /** The PMM is an ivshmem server. */
+  readonly ivshmem?: boolean;
   readonly dtb?: boolean;
   readonly fixed?: boolean;
   /** No doorbell: both sides poll. */
@@ -81,6 +83,7 @@ export class AuxPair {
 
   /** What a child is started with. */
   words(words: readonly string[]): string[] {
+    if (this.#options.ivshmem) return [MAIN, 'aux', '--shmem-backend', `ivshmem:${this.#doorbell}`, ...words];
     const pool = this.#options.memfd ? 'memfd' : `file:${this.#pool}`;
     return [MAIN, 'aux', '--shmem-backend', pool, '--notify', this.#notify(), ...words];
   }
@@ -142,8 +145,10 @@ export class AuxPair {
       { type: 'console', static: fixed },
     ];
     const path = this.#doorbell;
+    const shmem = { address: 0x3700_0000, bytes };
+    if (this.#options.ivshmem) return { shmem, dtb, devices, pool: { kind: 'ivshmem-server', path } };
     return {
-      shmem: { address: 0x3700_0000, bytes },
+      shmem,
       dtb,
       pool: memfd ? { kind: 'memfd' } : { kind: 'file', path: this.#pool },
       notify: polled ? { kind: 'poll', us: 500 } : { kind: memfd ? 'eventfd' : 'socket', path },

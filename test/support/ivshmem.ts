@@ -109,19 +109,19 @@ export class IvshmemStandIn implements Disposable {
   /** What the peer under test rings: "peer 7". */
   readonly other = eventfd();
   connection = -1;
-  readonly #listener: number;
+  readonly listener: number;
 
   constructor(path: string, bytes: number, vectors = 1) {
     this.memory = createMemfd('stand-in', bytes);
     this.toPeer = Array.from({ length: vectors }, () => eventfd());
-    this.#listener = listenUnix(path);
-    assert.ok(this.#listener >= 0);
+    this.listener = listenUnix(path);
+    assert.ok(this.listener >= 0);
   }
 
   /** Waits for the peer. */
   async accept(): Promise<void> {
     for (;;) {
-      this.connection = acceptUnix(this.#listener);
+      this.connection = acceptUnix(this.listener);
       if (this.connection >= 0) return;
       await sleep(2);
     }
@@ -153,7 +153,7 @@ export class IvshmemStandIn implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const fd of [this.memory, ...this.toPeer, this.other, this.connection, this.#listener]) {
+    for (const fd of [this.memory, ...this.toPeer, this.other, this.connection, this.listener]) {
       if (fd >= 0) close(fd);
     }
   }

@@ -99,6 +99,7 @@ class IvshmemPeer implements Doorbell, FdHandler {
   readonly #loop: EventLoop;
   readonly #log: Log;
   readonly #messages: IvshmemMessages;
+  readonly #onServerEnd: (() => void) | undefined;
   /** Vector 0 of every other peer. */
   readonly #lines = new Map<number, number>();
   /** The same, for signals. */
@@ -107,7 +108,8 @@ class IvshmemPeer implements Doorbell, FdHandler {
   #handler: DoorbellHandler | undefined;
   #watch: Watch | undefined;
 
-  constructor(place: IvshmemPlace, loop: EventLoop, log: Log) {
+  constructor(place: IvshmemPlace, loop: EventLoop, log: Log, onServerEnd: (() => void) | undefined) {
+    this.#onServerEnd = onServerEnd;
     this.#place = place;
     this.#loop = loop;
     this.#log = log;
@@ -197,13 +199,23 @@ class IvshmemPeer implements Doorbell, FdHandler {
   }
 
   #leave(why: string): void {
-    this.#log.warn(`ivshmem: the server ${why}`);
     this.#watch?.close();
     this.#watch = undefined;
+    if (this.#onServerEnd === undefined) this.#log.warn(`ivshmem: the server ${why}`);
+    else this.#onServerEnd();
   }
 }
 
-/** `ivshmem:PATH`: see the file's head. @param place from {@link joinIvshmem}; its descriptors stay open */
-export function ivshmemPeerDoorbell(place: IvshmemPlace, loop: EventLoop, log: Log): Doorbell {
-  return new IvshmemPeer(place, loop, log);
+/**
+ * `ivshmem:PATH`: see the file's head.
+ * @param place from {@link joinIvshmem}; its descriptors stay open
+ * @param onServerEnd who wants to join again instead of going on with the peers that are there; this doorbell is to be closed then
+ */
+export function ivshmemPeerDoorbell(
+  place: IvshmemPlace,
+  loop: EventLoop,
+  log: Log,
+  onServerEnd?: () => void,
+): Doorbell {
+  return new IvshmemPeer(place, loop, log, onServerEnd);
 }

@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { makeAuxDoorbell } from '#lkvm/aux/doorbell.js';
+import { ivshmemServerDoorbell } from '#lkvm/backends/doorbell/ivshmem-server.js';
 import { eventfdDoorbell, socketDoorbell } from '#lkvm/backends/doorbell/socket.js';
 import { Reactor } from '#lkvm/reactor/reactor.js';
 import { close } from '#lkvm/sys/fd.js';
 import { createMemfd } from '#lkvm/sys/map.js';
 import { acceptUnix, listenUnix, sendWithFds } from '#lkvm/sys/socket.js';
 import { collectLog, DoorbellProbe } from '../../support/doorbell-rig.js';
+import { IvshmemStandIn, openFds } from '../../support/ivshmem.js';
 import { runUntil } from '../../support/rounds.js';
 import { tempDir } from '../../support/temp.js';
 
@@ -114,4 +116,60 @@ test('socket doorbell: two peers fight for one PMM → each tries ever more seld
   const ups = probe.peers.filter((up) => up).length;
   assert.ok(ups <= 8, `${ups} connections in 0.7 s`);
   pmm.close();
+});
+
+/** A peer that keeps trying, and what is at the other end. */
+function ivshmemEnds(t: TestContext) {
+  const path = join(tempDir(t), 'server');
+  const loop = new Reactor();
+  const log = collectLog();
+  const peer = makeAuxDoorbell({ kind: 'ivshmem', path }, loop, log);
+  const probe = new DoorbellProbe();
+  t.after(() => {
+    peer.close();
+    loop.close();
+  });
+  return { path, loop, log, peer, probe };
+}
+
+test('ivshmem doorbell: a PMM comes, goes and comes again → up, down and up, each time with its memory', (t) => {
+  const { path, loop, log, peer, probe } = ivshmemEnds(t);
+  peer.open(probe);
+  loop.round(1000);
+  assert.deepEqual([peer.up, peer.handed], [false, undefined]);
+  for (let round = 1; round <= 3; round++) {
+    const memoryFd = createMemfd('pool', round * 4096);
+    const pmm = ivshmemServerDoorbell({ path, memoryFd, vectors: 1 }, loop, log);
+    const pmmProbe = new DoorbellProbe();
+    pmm.open(pmmProbe);
+    runUntil(loop, () => peer.up);
+    assert.equal(peer.handed?.bytes, round * 4096);
+    peer.signal();
+    runUntil(loop, () => pmmProbe.rings > 0);
+    const before = probe.rings;
+    pmm.signal();
+    runUntil(loop, () => probe.rings > before);
+    pmm.close();
+    close(memoryFd);
+    runUntil(loop, () => !peer.up);
+  }
+  assert.deepEqual(probe.peers, [true, false, true, false, true, false]);
+  assert.deepEqual(log.warnings, []);
+});
+
+test('ivshmem doorbell: a server that is none → one line, and it is tried again; no descriptor is left', (t) => {
+  const { path, loop, log, peer, probe } = ivshmemEnds(t);
+  const before = openFds();
+  const server = new IvshmemStandIn(path, 4096);
+  peer.open(probe);
+  server.connection = acceptUnix(server.listener);
+  server.send(0);
+  server.send(1);
+  server.send(2, server.other);
+  runUntil(loop, () => log.warnings.length > 0);
+  assert.match(log.warnings[0] ?? '', /is no ivshmem server as we know them: it has sent 2/);
+  assert.equal(server.closed(), true);
+  peer.close();
+  server[Symbol.dispose]();
+  assert.equal(openFds(), before);
 });
