@@ -30,6 +30,7 @@ export type {
   PmmShareOptions,
 } from './pmm/options.js';
 export type { Pmm, PmmDeviceCounters, PmmDeviceEvent, PmmExit } from './pmm/pmm.js';
+export type { RemoteEvent as PmmRemoteEvent } from './pmm/remote/remote.js';
 export { ConfigError, LkvmError, StartError, SysError } from './util/errors.js';
 export type { Log } from './util/ports.js';
 export type { VmDeviceOptions, VmDiskOptions, VmHvlOptions, VmOptions } from './vmm/options.js';
