@@ -190,6 +190,7 @@ struct hvl_access {
 	bool confine;		/* each device in its own region */
 	void __iomem *doorbell;	/* NULL: the PMM looks by itself */
 	u32 doorbell_value;
+	bool ring_acks;		/* ring for an acknowledged interrupt, too */
 	int irq;		/* < 0: none */
 	u32 poll_us;		/* between two looks at the pool */
 };

@@ -44,6 +44,9 @@ MODULE_PARM_DESC(pmm_id, "the PMM's number among the ivshmem peers");
 static bool confine;
 module_param(confine, bool, 0444);
 MODULE_PARM_DESC(confine, "keep rings and buffers of each device in its own region (PMM with --confine)");
+static bool ring_acks = true;
+module_param(ring_acks, bool, 0444);
+MODULE_PARM_DESC(ring_acks, "ring when an interrupt was acknowledged, too; lkvm's PMM does not need it");
 
 static struct hvl_pool *plain_pool;
 static struct platform_device *plain_parent;
@@ -67,6 +70,7 @@ static int common_access(struct hvl_access *access)
 	else
 		return -EINVAL;
 	access->confine = confine;
+	access->ring_acks = ring_acks;
 	access->poll_us = poll_us;
 	if (!access->poll_us)
 		access->poll_us = access->irq < 0 ? DEFAULT_POLL_US : SLOW_POLL_US;

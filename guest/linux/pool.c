@@ -30,7 +30,7 @@ static void look(struct hvl_pool *pool)
 		if (hdev && hvl_device_interrupt(hdev))
 			any = true;
 	}
-	if (any) /* what was acknowledged */
+	if (any && pool->access.ring_acks)
 		hvl_ring(pool);
 }
 

@@ -69,6 +69,7 @@ function poolWords({ shmemAddr, shmemSize, irq, withDtb, confine }: VmHvlConfig)
     irq: String(irq),
     layout: withDtb ? 'dtb' : 'nodtb',
     doorbell: `0x${HVL_DOORBELL.toString(16)}`,
+    ring_acks: '0', // the transport finds acknowledges by itself
     ...(confine ? { confine: '1' } : {}),
   };
   return Object.entries(parameters)

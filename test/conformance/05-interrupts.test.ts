@@ -177,6 +177,30 @@ test('an interrupt that was never acknowledged → does not suppress the next on
   }
 });
 
+test('a driver that does not ring for its acknowledge → the next completion is one interrupt, and nothing more follows', () => {
+  const { bench, driver, device } = running(3);
+  using _ = bench;
+  const ring = driver.rings[0] as HvlRing;
+  for (let i = 0; i < 2; i++) ring.add({ addr: BUFFERS + 64 * i, len: 64, writable: true });
+  driver.kick(0);
+  bench.run();
+  bench.eager = false;
+  for (let i = 0; i < 2; i++) {
+    const before = bench.interrupts;
+    device.deliver(DATA);
+    bench.transport.flush();
+    assert.equal(bench.interrupts, before + 1);
+    assert.equal(driver.read(R.INTERRUPT_STATUS), 1);
+    bench.dropSignals();
+    assert.equal(ring.takeAll().length, 1);
+    driver.write(R.INTERRUPT_ACK, 1);
+  }
+  const before = bench.interrupts;
+  bench.pass();
+  assert.equal(bench.interrupts, before);
+  assert.equal(driver.read(R.INTERRUPT_STATUS), 0);
+});
+
 test('peer connects: interrupt outstanding → one signal; none outstanding → none', () => {
   const { bench, driver } = running(3);
   using _ = bench;

@@ -76,7 +76,7 @@ test('pool of a guest: the command line → parameters of the Linux module', () 
   const { boot } = build({ dtb: false, irq: 5 }, { commandLine: 'mine' });
   assert.match(
     boot.commandLine,
-    / virtio_hvl\.base=0xd4000000 virtio_hvl\.size=0x1000000 virtio_hvl\.irq=5 virtio_hvl\.layout=nodtb virtio_hvl\.doorbell=0xe0000000 mine$/,
+    / virtio_hvl\.base=0xd4000000 virtio_hvl\.size=0x1000000 virtio_hvl\.irq=5 virtio_hvl\.layout=nodtb virtio_hvl\.doorbell=0xe0000000 virtio_hvl\.ring_acks=0 mine$/,
   );
 });
 

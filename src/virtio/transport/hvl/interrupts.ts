@@ -43,8 +43,10 @@ export class InterruptWord {
 
   /** Shows the wanted bits. @returns true if the driver must be signalled */
   flush(): boolean {
+    if (this.#wanted === 0) return false;
+    // Not every driver rings for its acknowledge, and one that is there already is not outstanding.
+    this.acknowledge();
     const wanted = this.#wanted;
-    if (wanted === 0) return false;
     this.#wanted = 0;
     this.#again |= this.#status & wanted;
     this.#status |= wanted;
