@@ -52,9 +52,14 @@ function ownArch(): QemuArch {
   }
 }
 
-/** Without a console of its own, a kernel would not be heard. */
+/** The user's words and, unless they say something else, a console to be heard on and what the front end may leave out. */
 function commandLine(append: string, arch: QemuArch): string {
-  return /(^|\s)console=/.test(append) ? append : `console=${SERIAL[arch]} ${append}`.trim();
+  const named = (name: string): boolean => append.split(/\s+/).some((word) => word.startsWith(`${name}=`));
+  const words = [
+    ...(named('console') ? [] : [`console=${SERIAL[arch]}`]),
+    ...(named('virtio_hvl.ring_acks') ? [] : ['virtio_hvl.ring_acks=0']),
+  ];
+  return [...words, append].join(' ').trim();
 }
 
 function remoteprocSpec({ firmware, index, sysfs = '/sys' }: PmmRemoteprocOptions): RemoteprocSpec {

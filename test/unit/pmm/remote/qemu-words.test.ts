@@ -23,12 +23,18 @@ test('qemuWords: what is given → in the words', () => {
     words,
     / -chardev socket,id=pmm,path=\/run\/s -device ivshmem-doorbell,chardev=pmm,vectors=1 /,
   );
-  assert.match(words, / -kernel \/k -initrd \/i -append console=ttyS0 quiet$/);
+  assert.match(words, / -kernel \/k -initrd \/i -append console=ttyS0 virtio_hvl.ring_acks=0 quiet$/);
 });
 
 test('qemuWords: a console of the user, and arm64 → its console stays; the default is that of the machine', () => {
-  assert.match(wordsOf({ append: 'console=hvc0 quiet' }), / -append console=hvc0 quiet$/);
-  assert.match(wordsOf({ arch: 'aarch64' }), /-machine virt .* -append console=ttyAMA0$/);
+  assert.match(
+    wordsOf({ append: 'console=hvc0 quiet' }),
+    / -append virtio_hvl.ring_acks=0 console=hvc0 quiet$/,
+  );
+  assert.match(
+    wordsOf({ arch: 'aarch64' }),
+    /-machine virt .* -append console=ttyAMA0 virtio_hvl.ring_acks=0$/,
+  );
   assert.equal(qemuProgram('aarch64').program, 'qemu-system-aarch64');
 });
 
