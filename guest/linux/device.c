@@ -4,6 +4,7 @@
  * operations bring buffers into the pool; so the core has to use the DMA API (ACCESS_PLATFORM), while rings and headers
  * stay those of legacy virtio (no VERSION_1).
  */
+#include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/version.h>
@@ -78,9 +79,27 @@ static void hvl_del_vqs(struct virtio_device *vdev)
 	hdev->draining = false;
 	memset(hdev->vqs, 0, sizeof(hdev->vqs));
 	spin_unlock_irqrestore(&hdev->lock, flags);
-	list_for_each_entry_safe(vq, next, &vdev->vqs, list)
-		vring_del_virtqueue(vq);
+	list_for_each_entry_safe(vq, next, &vdev->vqs, list) {
+		if (!hdev->sleeping || hdev->slot->id != VIRTIO_ID_CONSOLE) {
+			vring_del_virtqueue(vq);
+			continue;
+		}
+		/* There is no way to keep writers off a console that sleeps: let them find a queue that is broken. */
+		__virtqueue_break(vq);
+		list_move_tail(&vq->list, &hdev->old_vqs);
+	}
 	hvl_zone_reset(hdev);
+}
+
+static void delete_old_queues(struct hvl_device *hdev)
+{
+	struct virtqueue *vq, *next;
+
+	if (list_empty(&hdev->old_vqs))
+		return;
+	msleep(20); /* for those who have just looked one up */
+	list_for_each_entry_safe(vq, next, &hdev->old_vqs, list)
+		vring_del_virtqueue(vq);
 }
 
 /*
@@ -250,18 +269,68 @@ static bool is_wiped(struct hvl_device *hdev)
 	       (hdev->status && hvl_read(hdev, HVL_STATUS) != hdev->status);
 }
 
+/* As if the PMM had used a buffer. */
+static void pretend_used(struct hvl_device *hdev, u32 index, u32 id)
+{
+	struct virtqueue *vq = hdev->vqs[index];
+	u16 last = virtqueue_enable_cb_prepare(vq);
+	struct vring_used_elem *element = &hdev->used[index]->ring[last & (hdev->plan.queue[index].num - 1)];
+
+	element->id = cpu_to_virtio32(vq->vdev, id);
+	element->len = 0;
+	wmb(); /* as a device does */
+	WRITE_ONCE(hdev->used[index]->idx, cpu_to_virtio16(vq->vdev, last + 1));
+}
+
+static bool is_console_output(struct hvl_device *hdev, u32 index)
+{
+	return hdev->slot->id == VIRTIO_ID_CONSOLE && index == HVL_CONSOLE_OUT;
+}
+
 /*
- * A PMM that starts anew wipes the pool. With the used index gone some drivers wait for ever in a loop for it to make
- * sense (virtio_net, before it sends). So give them an index that says: nothing was used.
+ * A PMM that starts anew wipes the pool. Drivers may wait in a loop, on this processor or another, for a used index that
+ * makes sense (virtio_net, before it sends) or for their buffer to come back (virtio_console, with interrupts off). So
+ * give them an index that says that nothing was used, or the buffer. The console has one at a time, always the first.
  */
 static void calm(struct hvl_device *hdev)
 {
 	u32 i;
 
-	for (i = 0; i < HVL_MAX_QUEUES; i++)
-		if (hdev->vqs[i])
-			WRITE_ONCE(hdev->used[i]->idx,
-				   cpu_to_virtio16(&hdev->virtio->vdev, virtqueue_enable_cb_prepare(hdev->vqs[i])));
+	for (i = 0; i < HVL_MAX_QUEUES; i++) {
+		struct virtqueue *vq = hdev->vqs[i];
+
+		if (!vq)
+			continue;
+		if (!is_console_output(hdev, i))
+			WRITE_ONCE(hdev->used[i]->idx, cpu_to_virtio16(vq->vdev, virtqueue_enable_cb_prepare(vq)));
+		else if (vq->num_free < hdev->plan.queue[i].num)
+			pretend_used(hdev, i, 0);
+		else
+			__virtqueue_break(vq); /* what is written now is lost, and nobody waits for it */
+	}
+}
+
+/*
+ * Before virtio_console takes back what is queued: a line of the console whose writer has given up must not be among it,
+ * since it is no buffer of the usual kind, and freed. So take all that is there out of the output queue.
+ */
+void hvl_settle_console(struct hvl_device *hdev)
+{
+	struct virtqueue *vq = hdev->vqs[HVL_CONSOLE_OUT];
+	u32 id, length, num = hdev->plan.queue[HVL_CONSOLE_OUT].num;
+
+	if (!vq || !is_console_output(hdev, HVL_CONSOLE_OUT))
+		return;
+	__virtqueue_break(vq);
+	msleep(5); /* whoever waits for it sees that, and goes; nobody else comes */
+	memset(hvl_page_address(hdev->pool, hdev->plan.queue[HVL_CONSOLE_OUT].ring), 0,
+	       num * sizeof(struct vring_desc));
+	for (id = 0; id < num && vq->num_free < num; id++) {
+		__virtqueue_unbreak(vq);
+		pretend_used(hdev, HVL_CONSOLE_OUT, id);
+		virtqueue_get_buf(vq, &length);
+		__virtqueue_break(vq);
+	}
 }
 
 static void look_at(struct hvl_device *hdev, u32 status)
@@ -371,12 +440,15 @@ static void recover(struct work_struct *work)
 		sleeps = driver->freeze && driver->restore;
 	}
 	if (sleeps) {
+		hdev->sleeping = true;
 		err = virtio_device_freeze(vdev);
+		hdev->sleeping = false;
 		if (!err)
 			err = virtio_device_restore(vdev);
 	}
 	device_unlock(&vdev->dev);
 #endif
+	delete_old_queues(hdev);
 	if (err) {
 		dev_err(&hdev->dev, "its driver could not start again: %d\n", err);
 		__module_get(THIS_MODULE); /* it cannot be removed either */
@@ -416,6 +488,7 @@ struct hvl_device *hvl_device_create(struct hvl_pool *pool, u32 index)
 	spin_lock_init(&hdev->lock);
 	for (i = 0; i < HVL_ZONES; i++)
 		spin_lock_init(&hdev->zones[i].lock);
+	INIT_LIST_HEAD(&hdev->old_vqs);
 	INIT_WORK(&hdev->recover, recover);
 	device_initialize(&hdev->dev);
 	hdev->dev.parent = pool->access.parent;

@@ -68,6 +68,7 @@ void hvl_reset(struct virtio_device *vdev)
 
 	hdev->status = 0;
 	stop(hdev);
+	hvl_settle_console(hdev);
 	hvl_drain(hdev);
 }
 

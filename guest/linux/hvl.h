@@ -44,6 +44,7 @@
 #define HVL_MAX_DEVICES 16
 #define HVL_MAX_NODTB_DEVICES 8
 #define HVL_MAX_QUEUES 3
+#define HVL_CONSOLE_OUT 1
 #define HVL_MAX_POOL (2ULL << 30)
 
 /* Registers: legacy virtio-mmio, in plain memory. */
@@ -171,12 +172,14 @@ struct hvl_device {
 	bool active;		/* it has queues, so interrupts may be for it; under lock */
 	bool suspect;		/* looked lost at the last look */
 	bool recovering;	/* "recover" is queued or runs */
+	bool sleeping;		/* its driver is being put to sleep for that */
 	bool unanswered;	/* restored without the PMM's answers: to be done again */
 	bool stuck;		/* its driver is in no state to be called again */
 	struct work_struct recover;
 	spinlock_t lock;	/* of vqs, against interrupts */
 	struct virtqueue *vqs[HVL_MAX_QUEUES];
 	struct vring_used *used[HVL_MAX_QUEUES];
+	struct list_head old_vqs; /* of a console that is being started again */
 	struct hvl_counters counters;
 };
 
@@ -259,6 +262,7 @@ int hvl_device_register(struct hvl_device *hdev);
 void hvl_device_unregister(struct hvl_device *hdev);
 void hvl_device_destroy(struct hvl_device *hdev);
 bool hvl_device_interrupt(struct hvl_device *hdev);
+void hvl_settle_console(struct hvl_device *hdev);
 void hvl_drain(struct hvl_device *hdev);
 void hvl_drained_one(struct hvl_device *hdev, u32 zone);
 bool hvl_device_lost(struct hvl_device *hdev);

@@ -72,6 +72,8 @@ function qemuCommand(spec: PeerSpec, initrd: string): string[] {
   return [
     ...(arm ? ['qemu-system-aarch64', '-M', 'virt', '-cpu', 'cortex-a57'] : ['qemu-system-x86_64']),
     ...['-accel', 'tcg', '-m', `${memory}M`, '-nodefaults', '-display', 'none', '-no-reboot'],
+    // Both kinds of kernels' locking are to be seen: one processor, and two.
+    ...['-smp', spec.place === 'doorbell' ? '2' : '1'],
     ...['-serial', 'stdio', '-kernel', kernelFiles(spec.kernel).image, '-initrd', initrd, '-append', words],
     ...poolArguments(spec),
     ...(spec.devices ?? []),

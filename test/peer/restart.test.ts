@@ -38,15 +38,23 @@ test('kernel 6.1, PMM that comes and goes', { skip: skipWithoutPeer('6.1') }, as
       await scenarios.check9p(rig, machine);
     },
   );
-  await step(`the same ${RESTARTS} times while packets are sent → they are answered in the end`, async () => {
-    await machine.sh(
-      '(while :; do ping -c 1 -W 1 192.168.33.1; done) > /dev/null 2>&1 & echo $! > /tmp/pings',
-    );
-    for (let turn = 0; turn < RESTARTS; turn++) await restart();
-    await machine.sh('kill $(cat /tmp/pings)');
-    await scenarios.checkPing(machine);
-    await scenarios.checkRng(machine);
-  });
+  await step(
+    `the same ${RESTARTS} times under packets and console output → all works in the end`,
+    async () => {
+      await machine.sh(
+        '(while :; do ping -c 1 -W 1 192.168.33.1; done) > /dev/null 2>&1 & echo $! > /tmp/pings',
+      );
+      await machine.sh('stty raw -echo < /dev/hvc0');
+      await machine.sh(
+        '(while :; do echo output > /dev/hvc0; usleep 2000; done) > /dev/null 2>&1 & echo $! >> /tmp/pings',
+      );
+      for (let turn = 0; turn < RESTARTS; turn++) await restart();
+      await machine.sh('kill $(cat /tmp/pings)');
+      await scenarios.checkPing(machine);
+      await scenarios.checkRng(machine);
+      await scenarios.checkConsole(rig, machine, 'again');
+    },
+  );
   await step('9p mounted when the PMM goes → the other devices work; 9p after an unmount', async () => {
     await machine.sh('mount -t 9p -o trans=virtio,version=9p2000.L share /mnt/9p');
     await rig.pmm.end('SIGKILL');
