@@ -216,6 +216,7 @@ struct hvl_pool {
 	struct dentry *debugfs;
 	atomic64_t doorbells;
 	atomic64_t interrupts;
+	atomic64_t by_timer;	/* looks of the timer that have found something */
 };
 
 static inline u32 hvl_read(const struct hvl_device *hdev, u32 offset)

@@ -19,7 +19,7 @@ void hvl_ring(struct hvl_pool *pool)
 	writel(pool->access.doorbell_value, pool->access.doorbell);
 }
 
-static void look(struct hvl_pool *pool)
+static bool look(struct hvl_pool *pool)
 {
 	bool any = false;
 	u32 i;
@@ -32,6 +32,7 @@ static void look(struct hvl_pool *pool)
 	}
 	if (any && pool->access.ring_acks)
 		hvl_ring(pool);
+	return any;
 }
 
 /* There is one line for all devices, and it may ring for nothing: it is always ours. */
@@ -52,7 +53,8 @@ static enum hrtimer_restart tick(struct hrtimer *timer)
 {
 	struct hvl_pool *pool = container_of(timer, struct hvl_pool, timer);
 
-	look(pool);
+	if (look(pool))
+		atomic64_inc(&pool->by_timer);
 	hrtimer_forward_now(timer, ns_to_ktime((u64)pool->access.poll_us * NSEC_PER_USEC));
 	return HRTIMER_RESTART;
 }

@@ -3,6 +3,7 @@
 # the cache until the source or the kernel changes. Debian's kernel headers are fetched the way the kernels are:
 # unpacked into the cache, nothing installed.
 # usage: scripts/bed/module.sh KERNEL    e.g. 6.1, 6.12, 6.1-arm64; LKVM_BED_CACHE as in fetch.sh
+# exit status: 1 if it does not compile, 3 if there are no headers for that kernel
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 name=${1:?which kernel? e.g. 6.1}
@@ -44,7 +45,7 @@ unpack() {
     return 1
   }
   mkdir -p "$headers"
-  dpkg-deb -x "$deb" "$headers"
+  dpkg-deb -x "$deb" "$headers" || return 1
   touch "$headers/.$1"
 }
 
@@ -63,7 +64,7 @@ fetch_headers() {
   touch "$headers/.complete-$release"
 }
 
-fetch_headers
+fetch_headers || exit 3
 build=$work/build
 mkdir "$build"
 cp guest/linux/Kbuild guest/linux/*.[ch] "$build"

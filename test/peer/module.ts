@@ -1,5 +1,5 @@
 /** What is compiled for the other machine: the Linux front end (`guest/linux`) and programs of `test/guests/`. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KernelName } from '../bed/cache.js';
@@ -21,15 +21,26 @@ export function compilerFor(kernel: KernelName): string {
   return isArm(kernel) ? 'aarch64-linux-gnu-gcc' : 'gcc';
 }
 
+/** Exit status of the script where there are no headers. */
+const NO_HEADERS = 3;
+
+function build(kernel: KernelName): SpawnSyncReturns<string> {
+  const script = join(projectRoot, 'scripts/bed/module.sh');
+  return spawnSync(script, [kernel], { encoding: 'utf8', timeout: BUILD_LIMIT_MS });
+}
+
+/** For `test({ skip })`: false if Debian still has the headers of a kernel of the cache, else the reason. */
+export function skipWithoutHeaders(kernel: KernelName): string | false {
+  const { status, stderr } = build(kernel);
+  return status === NO_HEADERS && `no kernel headers for "${kernel}": ${stderr.trim()}`;
+}
+
 /**
  * The module as a file of an initrd. It is not loaded by itself: `insmod /lib/virtio_hvl.ko PARAMETERS`.
  * Errors: it cannot be built; the message is the compiler's.
  */
 export function frontEndModule(kernel: KernelName): CpioEntry {
-  const { status, stdout, stderr } = spawnSync(join(projectRoot, 'scripts/bed/module.sh'), [kernel], {
-    encoding: 'utf8',
-    timeout: BUILD_LIMIT_MS,
-  });
+  const { status, stdout, stderr } = build(kernel);
   if (status !== 0) throw new Error(`virtio_hvl was not built for ${kernel}:\n${stderr}`);
   return file(MODULE_PATH.slice(1), readFileSync(stdout.trim()));
 }
