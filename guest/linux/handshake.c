@@ -76,11 +76,14 @@ void hvl_set_status(struct virtio_device *vdev, u8 status)
 {
 	struct hvl_device *hdev = hvl_of(vdev);
 	bool starts = !hdev->status && status;
+	unsigned long flags;
 
 	if (starts) /* what an earlier driver may have asked for */
 		hvl_write(hdev, HVL_QUEUE_PFN, 0);
+	spin_lock_irqsave(&hdev->lock, flags); /* an interrupt takes a difference for a pool that was wiped */
 	hdev->status = status;
 	hvl_write(hdev, HVL_STATUS, status);
+	spin_unlock_irqrestore(&hdev->lock, flags);
 	if (starts)
 		hvl_write(hdev, HVL_GUEST_PAGE_SIZE, HVL_PAGE);
 	hvl_ring(hdev->pool);

@@ -7,6 +7,7 @@
  *   layout.c     what the PMM has published in the pool: device tree, or register blocks at fixed places
  *   plan.c       which pages of the pool are rings, which are bounce slots of which device
  *   device.c     a virtio device: the operations Linux's virtio core calls
+ *   wiped.c      a PMM that starts anew: what drivers need to end and to start again
  *   handshake.c  register protocol: reset, status, queues
  *   bounce.c     DMA operations that copy through slots in the pool
  *   stats.c      counters in debugfs
@@ -263,10 +264,15 @@ int hvl_device_register(struct hvl_device *hdev);
 void hvl_device_unregister(struct hvl_device *hdev);
 void hvl_device_destroy(struct hvl_device *hdev);
 bool hvl_device_interrupt(struct hvl_device *hdev);
+bool hvl_device_lost(struct hvl_device *hdev);
+
+/* wiped.c */
+bool hvl_is_wiped(struct hvl_device *hdev);
+void hvl_calm(struct hvl_device *hdev);
 void hvl_settle_console(struct hvl_device *hdev);
 void hvl_drain(struct hvl_device *hdev);
 void hvl_drained_one(struct hvl_device *hdev, u32 zone);
-bool hvl_device_lost(struct hvl_device *hdev);
+void hvl_recover(struct work_struct *work);
 void hvl_device_recover(struct hvl_device *hdev);
 
 /* handshake.c */
