@@ -56,10 +56,10 @@ async function blockLoad(guest: Guest): Promise<Pick<Sample, 'read4k' | 'write4k
   const disk = async (what: string, bytes: number): Promise<number> =>
     (await numberFrom(guest, `iobench ${what} /dev/vda ${bytes} ${DISK_BYTES} direct`)) / 1e6;
   return {
-    write1m: await disk('write', MIB),
-    read1m: await disk('read', MIB),
     write4k: await disk('write', 4096),
     read4k: await disk('read', 4096),
+    write1m: await disk('write', MIB),
+    read1m: await disk('read', MIB),
   };
 }
 

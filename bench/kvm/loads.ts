@@ -12,7 +12,7 @@ const IPERF_WARM_SECONDS = 4;
 const PINGS = 60;
 const WARM_PINGS = 200;
 /** A load is given so many times, a second and a half each; the last one counts. */
-const RUNS = 4;
+const RUNS = 6;
 
 /** One figure of two machines. */
 export interface Figure {
