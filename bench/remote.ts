@@ -13,7 +13,7 @@ import { guestProgram } from '../test/bed/guests.js';
 import { writeInnerInitrd } from '../test/bed/initrd.js';
 import { HostProcess } from '../test/peer/host-process.js';
 import { PeerMachine, type PeerSpec, skipWithoutPeer } from '../test/peer/machine.js';
-import { frontEndModule } from '../test/peer/module.js';
+import { costModule, frontEndModule } from '../test/peer/module.js';
 import { MAIN } from '../test/support/cli.js';
 import { enterPrivateNetwork, run } from '../test/support/netns.js';
 
@@ -137,6 +137,21 @@ async function share(machine: PeerMachine) {
   return { write9p: await file('write'), read9p: await file('read') };
 }
 
+/** What a buffer outside the pool costs: a line per size. */
+async function bounceCosts(machine: PeerMachine): Promise<string> {
+  await machine.sh('insmod /lib/hvl_cost.ko 2> /dev/null || true');
+  const lines = [
+    ...(await machine.sh('dmesg')).matchAll(/hvl_cost: bytes=(\d+) out=(\d+) in=(\d+) copy=(\d+)/g),
+  ];
+  return lines
+    .map(([, ...numbers]) => {
+      const [bytes = 0, out = 0, back = 0, copy = 0] = numbers.map(Number);
+      const perKib = (ns: number): string => ((ns * 1024) / bytes).toFixed(0);
+      return `bounced buffer of ${bytes} bytes: ${out} ns out, ${back} ns in (per KiB ${perKib(out)}, ${perKib(back)}); a plain copy ${copy} ns; in the pool: none\n`;
+    })
+    .join('');
+}
+
 /** A PMM with the devices that the machine of QEMU has. */
 async function startPmm(socket: string, folder: string): Promise<HostProcess> {
   const pool = ['--shmem-addr', '0xd4000000', '--shmem-size', String(POOL_BYTES)];
@@ -172,6 +187,7 @@ async function measure(way: Way, folder: string): Promise<Sample> {
       'while [ ! -e /sys/class/net/eth0 ] || [ ! -c /dev/hwrng ]; do usleep 50000; done',
       DEVICES_MS,
     );
+    if (way === 'pool') process.stderr.write(await bounceCosts(machine));
     return { ...(await entropy(machine)), ...(await network(machine)), ...(await share(machine)) };
   } catch (error) {
     throw new Error(`${error}\n${machine.process.transcript.tail()}\n${pmm?.transcript.tail() ?? ''}`);
@@ -224,7 +240,12 @@ try {
   mkdirSync(join(folder, 'share'));
   writeFileSync(join(folder, 'share', 'file'), Buffer.alloc(FILE_BYTES));
   writeInnerInitrd(join(folder, 'initrd'), KERNEL, {
-    files: [guestProgram({ folder }, 'iobench'), guestProgram({ folder }, 'waits'), frontEndModule(KERNEL)],
+    files: [
+      guestProgram({ folder }, 'iobench'),
+      guestProgram({ folder }, 'waits'),
+      frontEndModule(KERNEL),
+      costModule(KERNEL),
+    ],
     programs: ['/usr/bin/iperf3'],
   });
   run('ip tuntap add dev tap0 mode tap vnet_hdr');

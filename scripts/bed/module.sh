@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the Linux front end (guest/linux) for a kernel of the cache and prints the path of virtio_hvl.ko, which stays in
-# the cache until the source or the kernel changes. Debian's kernel headers are fetched the way the kernels are:
+# the cache, hvl_cost.ko beside it, until the source or the kernel changes. Debian's kernel headers are fetched the way the kernels are:
 # unpacked into the cache, nothing installed.
 # usage: scripts/bed/module.sh KERNEL    e.g. 6.1, 6.12, 6.1-arm64; LKVM_BED_CACHE as in fetch.sh
 # exit status: 1 if it does not compile, 3 if there are no headers for that kernel
@@ -78,5 +78,6 @@ make -s -C "$headers/usr/src/linux-headers-$release" M="$build" "${options[@]}" 
 "${cross}strip" --strip-debug "$build/virtio_hvl.ko"
 mkdir -p "${module%/*}"
 find "$cache/modules" -mindepth 2 -maxdepth 2 -mtime +1 -exec rm -rf {} + # of sources that were changed
-mv "$build/virtio_hvl.ko" "$module"
+mv "$build/hvl_cost.ko" "${module%/*}"
+mv "$build/virtio_hvl.ko" "$module" # last: with it the result is complete
 echo "$module"

@@ -1,7 +1,7 @@
 /** What is compiled for the other machine: the Linux front end (`guest/linux`) and programs of `test/guests/`. */
 import { execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { KernelName } from '../bed/cache.js';
 import { type CpioEntry, file } from '../bed/cpio.js';
 import { projectRoot } from '../support/project.js';
@@ -43,6 +43,13 @@ export function frontEndModule(kernel: KernelName): CpioEntry {
   const { status, stdout, stderr } = build(kernel);
   if (status !== 0) throw new Error(`virtio_hvl was not built for ${kernel}:\n${stderr}`);
   return file(MODULE_PATH.slice(1), readFileSync(stdout.trim()));
+}
+
+/** Measures the front end: `insmod /lib/hvl_cost.ko`. Errors: as {@link frontEndModule}. */
+export function costModule(kernel: KernelName): CpioEntry {
+  const { status, stdout, stderr } = build(kernel);
+  if (status !== 0) throw new Error(`hvl_cost was not built for ${kernel}:\n${stderr}`);
+  return file('lib/hvl_cost.ko', readFileSync(join(dirname(stdout.trim()), 'hvl_cost.ko')));
 }
 
 /** Compiles a program, without need for any library. @param folder for the result @returns it as a file of an initrd */
