@@ -10,7 +10,7 @@ const FILES = 200;
 const IPERF_SECONDS = 3;
 const IPERF_WARM_SECONDS = 4;
 const PINGS = 60;
-const WARM_PINGS = 200;
+const WARM_PINGS = 1000;
 /** A load is given so many times, a second and a half each; the last one counts. */
 const RUNS = 6;
 
