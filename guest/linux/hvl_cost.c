@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Measures what a buffer outside the pool costs: the time to map it for a device of an ivshmem pool (a copy into the pool)
- * and to unmap it (a copy back), beside that of a plain copy into ordinary memory. A buffer allocated in the pool costs
- * neither. Loading it prints a line per size and ends with -EAGAIN: nothing stays loaded.
+ * and to unmap it (a copy back). A buffer allocated in the pool costs neither. Loading it prints a line per size and ends
+ * with -EAGAIN: nothing stays loaded.
  */
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
@@ -32,19 +32,7 @@ static u64 bounce(struct device *dev, void *buffer, size_t bytes, enum dma_data_
 	return div_u64(ktime_get_ns() - start, ROUNDS);
 }
 
-static u64 copy(void *to, const void *from, size_t bytes)
-{
-	u64 start = ktime_get_ns();
-	int i;
-
-	for (i = 0; i < ROUNDS; i++) {
-		memcpy(to, from, bytes);
-		barrier();
-	}
-	return div_u64(ktime_get_ns() - start, ROUNDS);
-}
-
-static void measure(struct device *dev, void *buffer, void *other)
+static void measure(struct device *dev, void *buffer)
 {
 	size_t i;
 
@@ -53,7 +41,7 @@ static void measure(struct device *dev, void *buffer, void *other)
 		u64 out = bounce(dev, buffer, bytes, DMA_TO_DEVICE);
 		u64 in = bounce(dev, buffer, bytes, DMA_FROM_DEVICE);
 
-		pr_info("hvl_cost: bytes=%zu out=%llu in=%llu copy=%llu\n", bytes, out, in, copy(other, buffer, bytes));
+		pr_info("hvl_cost: bytes=%zu out=%llu in=%llu\n", bytes, out, in);
 	}
 }
 
@@ -61,16 +49,15 @@ static int __init hvl_cost_init(void)
 {
 	struct pci_dev *pci = pci_get_device(0x1af4, 0x1110, NULL);
 	struct device *dev = pci ? device_find_any_child(&pci->dev) : NULL;
-	void *buffer = kmalloc(MOST_BYTES, GFP_KERNEL), *other = kmalloc(MOST_BYTES, GFP_KERNEL);
+	void *buffer = kmalloc(MOST_BYTES, GFP_KERNEL);
 	int err = -EAGAIN;
 
 	if (!dev)
 		err = -ENODEV;
-	else if (!buffer || !other)
+	else if (!buffer)
 		err = -ENOMEM;
 	else
-		measure(dev, buffer, other);
-	kfree(other);
+		measure(dev, buffer);
 	kfree(buffer);
 	put_device(dev);
 	pci_dev_put(pci);
