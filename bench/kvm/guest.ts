@@ -2,7 +2,7 @@
 //
 // An exit costs far more there than on a real machine, and everything else is ten times slower and noisy: only the
 // ratios mean something. Both machines are measured in turns, in one outer guest; the table has medians. Every load runs for
-// some seconds before it is measured, on both: compiling JavaScript takes ten seconds there, a third of one elsewhere.
+// some seconds before it is measured, on both: compiling JavaScript takes some ten seconds there.
 // usage: npm run bench -- guest [--rounds N] [--json]
 import { parseArgs } from 'node:util';
 import { skipWithoutBed } from '../../test/bed/cache.js';
@@ -13,6 +13,7 @@ import { OuterGuest } from '../../test/bed/outer.js';
 import {
   type Figure,
   HOST_ADDRESS,
+  inTurns,
   makeShare,
   NETWORK_FIGURES,
   networkLoad,
@@ -104,30 +105,19 @@ const spec: MachineSpec = {
   words: 'console=ttyS0',
   options: ['--nodefaults'],
 };
-const samples: Record<Vmm, Sample[]> = { lkvm: [], qemu: [] };
-try {
-  await outer.addTap('tap0', `${HOST_ADDRESS}/24`);
-  await makeFiles(outer);
-  // The first of each fills the outer guest's cache of files.
-  for (const vmm of ['lkvm', 'qemu'] as const) await (await Guest.boot(outer, spec, vmm)).kill();
-  for (let round = 0; round < Number(values.rounds); round++) {
-    const order: Vmm[] = round % 2 === 0 ? ['lkvm', 'qemu'] : ['qemu', 'lkvm'];
-    for (const vmm of order) {
-      outer.forget();
-      samples[vmm].push(await measure(outer, vmm, spec));
-    }
-    process.stderr.write(`round ${round + 1} of ${values.rounds} done\n`);
-  }
-} catch (error) {
-  process.stderr.write(`${outer.report()}\n`);
-  throw error;
-}
+await outer.addTap('tap0', `${HOST_ADDRESS}/24`);
+await makeFiles(outer);
+// The first of each fills the outer guest's cache of files.
+for (const vmm of ['lkvm', 'qemu'] as const) await (await Guest.boot(outer, spec, vmm)).kill();
+const samples = await inTurns(outer, values.rounds, ['lkvm', 'qemu'] as const, (vmm) =>
+  measure(outer, vmm, spec),
+);
 printComparison(
   {
     title: 'guest',
     figures: FIGURES,
     machines: ['lkvm', 'QEMU'],
-    samples: [samples.lkvm, samples.qemu],
+    samples,
   },
   values.json,
 );

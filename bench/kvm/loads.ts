@@ -101,6 +101,33 @@ function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? 0;
 }
 
+/**
+ * Measures two machines by turns, so that a change of the machine's load meets both.
+ * @param rounds a number, as the command line has it
+ * Errors: those of `measure`, after the outer guest's report.
+ */
+export async function inTurns<Way extends string, Sample>(
+  outer: OuterGuest,
+  rounds: string,
+  ways: readonly [Way, Way],
+  measure: (way: Way) => Promise<Sample>,
+): Promise<readonly [readonly Sample[], readonly Sample[]]> {
+  const samples: readonly [Sample[], Sample[]] = [[], []];
+  try {
+    for (let round = 0; round < Number(rounds); round++) {
+      for (const index of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
+        outer.forget();
+        samples[index].push(await measure(ways[index]));
+      }
+      process.stderr.write(`round ${round + 1} of ${rounds} done\n`);
+    }
+  } catch (error) {
+    process.stderr.write(`${outer.report()}\n`);
+    throw error;
+  }
+  return samples;
+}
+
 /** Measured values of two machines, by figure. */
 export interface Comparison<Name extends string> {
   readonly title: string;

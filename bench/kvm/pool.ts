@@ -13,6 +13,7 @@ import { frontEndModule } from '../../test/peer/module.js';
 import {
   type Figure,
   HOST_ADDRESS,
+  inTurns,
   iperfToGuest,
   makeShare,
   NETWORK_FIGURES,
@@ -98,22 +99,8 @@ const spec: MachineSpec = {
   tap: 'tap0',
   rng: true,
 };
-const samples: Record<Way, Sample[]> = { pool: [], pci: [] };
-try {
-  await outer.addTap('tap0', `${HOST_ADDRESS}/24`);
-  for (let round = 0; round < Number(values.rounds); round++) {
-    const order: Way[] = round % 2 === 0 ? ['pool', 'pci'] : ['pci', 'pool'];
-    for (const way of order) {
-      outer.forget();
-      samples[way].push(await measure(outer, way, spec));
-    }
-    process.stderr.write(`round ${round + 1} of ${values.rounds} done\n`);
-  }
-} catch (error) {
-  process.stderr.write(`${outer.report()}\n`);
-  throw error;
-}
-printComparison(
-  { title: 'guest', figures: FIGURES, machines: ['pool', 'PCI'], samples: [samples.pool, samples.pci] },
-  values.json,
+await outer.addTap('tap0', `${HOST_ADDRESS}/24`);
+const samples = await inTurns(outer, values.rounds, ['pool', 'pci'] as const, (way) =>
+  measure(outer, way, spec),
 );
+printComparison({ title: 'guest', figures: FIGURES, machines: ['pool', 'PCI'], samples }, values.json);
