@@ -108,6 +108,9 @@ export const IOVEC_BYTES = 16;
 
 // <sys/prctl.h>, <signal.h>
 export const PR_SET_PDEATHSIG = 1;
+export const SIGHUP = 1;
+export const SIGINT = 2;
+export const SIGQUIT = 3;
 export const SIGKILL = 9;
 export const SIGTERM = 15;
 export const SIGTTOU = 22;

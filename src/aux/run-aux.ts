@@ -4,12 +4,13 @@ import { DeviceError, PeerRestartedError } from '../frontend/errors.js';
 import type { NetDriver } from '../frontend/net.js';
 import { dieWithParent as setParentDeathSignal } from '../sys/process.js';
 import { openTap, type Tap } from '../sys/tap.js';
-import { StartError } from '../util/errors.js';
+import { LkvmError, StartError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import type { AuxOptions } from './options.js';
 import { Runtime } from './runtime.js';
 import { Session } from './session.js';
 import { Shell } from './shell.js';
+import { StoppedError } from './stopped-error.js';
 import { closeTap, TapBridge } from './tap-bridge.js';
 
 const FOR_EVER_MS = 0x7fff_ffff;
@@ -17,16 +18,18 @@ const FOR_EVER_MS = 0x7fff_ffff;
 const RETRY_MS = 100;
 
 /**
- * Runs until the shell's `exit`; with a tap, for ever. When the PMM starts anew, so do we.
+ * Runs until the shell's `exit` or a signal that asks the process to end; with a tap, until the signal. The devices are stopped
+ * then; a second signal cuts even that short. When the PMM starts anew, so do we.
  * @param options checked by `checkAuxOptions`
- * @returns the exit code: 0, or 1 if a command of a script failed
+ * @returns the exit code: 0 (also after a signal), or 1 if a command of a script failed
  * Errors: StartError, PoolExhaustedError, DeviceError.
- * Thread: main; blocks it. Signals keep their default effect.
+ * Thread: main; blocks it.
  */
 export function runAux(options: AuxOptions, log: Log): number {
   const tap = options.netTap === undefined ? undefined : openTap({ tapif: options.netTap });
   const runtime = new Runtime(options, log);
   try {
+    runtime.endAtSignals();
     for (;;) {
       try {
         return tap === undefined ? runShell(runtime, options, log) : runBridge(runtime, options, tap, log);
@@ -37,20 +40,36 @@ export function runAux(options: AuxOptions, log: Log): number {
         runtime.pause(RETRY_MS);
       }
     }
+  } catch (error) {
+    if (error instanceof StoppedError) return error.exitCode;
+    throw error;
   } finally {
     runtime.close();
     if (tap !== undefined) closeTap(tap);
   }
 }
 
-/** Attaches, runs `body`, detaches. A wiped pool looks like a broken ring at first: tell the two apart here. */
+/**
+ * Runs `body`, leaves in order at a signal, detaches. A wiped pool looks like a broken ring at first: the two are told
+ * apart here.
+ */
 function attached<T>(session: Session, runtime: Runtime, body: () => T): T {
   using _ = session;
   try {
     return body();
   } catch (error) {
+    if (error instanceof StoppedError) tryToLeave(session);
     if (error instanceof DeviceError && runtime.peerRestarted) throw new PeerRestartedError(error.message);
     throw error;
+  }
+}
+
+/** The PMM may be gone, and the next signal ends this, too. */
+function tryToLeave(session: Session): void {
+  try {
+    session.leave();
+  } catch (error) {
+    if (!(error instanceof LkvmError)) throw error;
   }
 }
 
@@ -63,7 +82,7 @@ function runShell(runtime: Runtime, options: AuxOptions, log: Log): number {
   });
 }
 
-/** Only a restarted PMM or an error ends it. */
+/** Only a signal, a restarted PMM or an error ends it. */
 function runBridge(runtime: Runtime, options: AuxOptions, tap: Tap, log: Log): never {
   const session = Session.attach(runtime, options, tap.vnetHeader ? 'net-offloads' : 'net', log);
   return attached(session, runtime, () => {

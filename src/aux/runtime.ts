@@ -3,8 +3,10 @@
  * attached at the moment. It implements the front end's two needs (signal, wait) and the reactor's (look at memory).
  *
  * Code above is plain synchronous code; every wait goes through {@link Runtime.waitUntil}, which serves interrupts
- * meanwhile. When the PMM has started anew, the wait throws PeerRestartedError, and the session is set up again.
+ * meanwhile. When the PMM has started anew, the wait throws PeerRestartedError, and the session is set up again; when a
+ * signal asks us to end, it throws StoppedError.
  */
+import { EPOLLIN, SIGHUP, SIGINT, SIGQUIT, SIGTERM } from '../abi/linux.js';
 import type { DoorbellHandler } from '../backends/doorbell/doorbell.js';
 import { PeerRestartedError } from '../frontend/errors.js';
 import type { FrontEnd } from '../frontend/front-end.js';
@@ -19,24 +21,29 @@ import {
 } from '../reactor/poll-policy.js';
 import { type Pollable, Reactor } from '../reactor/reactor.js';
 import { RunDelay } from '../sys/run-delay.js';
-import type { Log, TimerHandler } from '../util/ports.js';
+import { SignalFd } from '../sys/signal-fd.js';
+import type { FdHandler, Log, TimerHandler } from '../util/ports.js';
 import { type AuxDoorbell, makeAuxDoorbell } from './doorbell.js';
 import type { AuxOptions } from './options.js';
 import { poolIdentity } from './pool.js';
+import { StoppedError } from './stopped-error.js';
 
 const NEVER: Condition = { ready: () => false };
 const LOOK_US = 100_000;
+const STOP_SIGNALS = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
 /** Thread: main, which is the process's only one. */
-export class Runtime implements PeerLine, Pollable, DoorbellHandler, TimerHandler {
+export class Runtime implements PeerLine, Pollable, DoorbellHandler, TimerHandler, FdHandler {
   readonly reactor = new Reactor();
   readonly doorbell: AuxDoorbell;
   readonly #options: AuxOptions;
   readonly #load = new RunDelay();
+  #signals: SignalFd | undefined;
   #frontEnd: FrontEnd | undefined;
   #identity = '';
   #ringing = false;
   #lost = false;
+  #stop = false;
 
   /** Opens the doorbell. Errors: StartError. */
   constructor(options: AuxOptions, log: Log) {
@@ -45,6 +52,12 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler, TimerHandle
     this.reactor.setPollable(this, pollPolicy(options, this.#load));
     this.doorbell.open(this);
     this.reactor.after(LOOK_US, this);
+  }
+
+  /** From now on, {@link waitUntil} tells of signals that ask the process to end. Once in a process. Errors: SysError. */
+  endAtSignals(): void {
+    this.#signals = new SignalFd(STOP_SIGNALS);
+    this.reactor.watch(this.#signals.fd, EPOLLIN, this);
   }
 
   /** Starts looking after a front end. @param identity of its pool, see `pool.ts` */
@@ -74,6 +87,7 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler, TimerHandle
     return this.reactor.nowUs();
   }
 
+  /** Errors: PeerRestartedError; StoppedError, once for each signal. */
   waitUntil(condition: Condition, timeoutMs: number): boolean {
     const end = this.nowUs() + timeoutMs * 1000;
     for (let left = timeoutMs * 1000; ; left = end - this.nowUs()) {
@@ -81,6 +95,10 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler, TimerHandle
       if (left <= 0) return false;
       this.signal();
       this.reactor.round(left);
+      if (this.#stop) {
+        this.#stop = false; // what is done at the end may wait, too, until the next signal
+        throw new StoppedError();
+      }
       if (this.#lost) throw new PeerRestartedError('the PMM has started anew');
     }
   }
@@ -137,6 +155,12 @@ export class Runtime implements PeerLine, Pollable, DoorbellHandler, TimerHandle
     this.reactor.after(LOOK_US, this);
     this.#checkPeer();
     if (!this.#lost) this.#frontEnd?.interrupt();
+  }
+
+  /** A signal has come. */
+  onReady(): void {
+    this.#signals?.drain();
+    this.#stop = true;
   }
 
   // DoorbellHandler ---------------------------------------------------------------------------------------------------

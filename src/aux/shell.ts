@@ -24,6 +24,7 @@ import type { Runtime } from './runtime.js';
 import type { Session } from './session.js';
 import { ShellInput } from './shell-input.js';
 import { ShellOutput } from './shell-output.js';
+import { StoppedError } from './stopped-error.js';
 
 const PROMPT = 'aux> ';
 const DRAIN_MS = 2000;
@@ -116,7 +117,8 @@ export class Shell {
     try {
       return command.run(this.#context, words);
     } catch (error) {
-      if (error instanceof PeerRestartedError || !(error instanceof LkvmError)) throw error;
+      if (error instanceof PeerRestartedError || error instanceof StoppedError) throw error;
+      if (!(error instanceof LkvmError)) throw error;
       return failed(error.message);
     }
   }

@@ -8,6 +8,7 @@ import {
   SIGACTION_HANDLER_OFF,
   SIGRT_FIRST_FREE,
 } from '../abi/linux.js';
+import { InvariantError } from '../util/errors.js';
 import { abi } from './arch.js';
 import { declare, status } from './libc.js';
 import { NativeBuffer } from './map.js';
@@ -66,18 +67,27 @@ export function tgkill(tid: number, signal: number): number {
 export const KICK_SIGNAL = SIGRT_FIRST_FREE + 6;
 
 /**
+ * Address of a function of libc, to be called by C code. Safety: libc is never unloaded, so it stays right.
+ * Errors: InvariantError (no such function).
+ */
+export function functionAddress(name: string): number {
+  const address = cDlsym(0, name);
+  if (address === 0) throw new InvariantError(`libc has no function ${name}`);
+  return address;
+}
+
+/**
  * Installs a handler that does nothing for `signal`, so that it only interrupts system calls. The handler is libc's
  * `abs`: it takes an int, touches no memory and is safe at any moment, on any thread, without any JavaScript.
  *
  * @param signal a real-time signal, 34 ... 64
  * @param restart true: interrupted calls that can be restarted go on (SA_RESTART); false: they return EINTR
  * @returns 0 or -errno
- * Safety: libc is never unloaded, so the address stays right; process-wide, for all threads.
+ * Safety: process-wide, for all threads.
  */
 export function installHarmlessHandler(signal: number, restart = false): number {
   if (signal < SIGRT_FIRST_FREE || signal > 64) return -EINVAL;
-  const address = cDlsym(0, 'abs');
-  if (address === 0) return -EINVAL;
+  const address = functionAddress('abs');
   const action = new NativeBuffer(SIGACTION_BYTES);
   action.view.setBigUint64(SIGACTION_HANDLER_OFF, BigInt(address), true);
   action.view.setInt32(SIGACTION_FLAGS_OFF, restart ? SA_RESTART : 0, true);

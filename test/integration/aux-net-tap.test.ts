@@ -129,12 +129,18 @@ for (const [name, pool, words, features] of [
   ['a small pool: plain frames', '0xa0000', [], '0x8020'],
   ['static mode', '32M', ['--static=net'], '0x99a3'],
 ] as const) {
-  test(`aux --net-tap: ${name} → 20 MB each way arrive unchanged`, { skip, timeout: 120_000 }, async (t) => {
+  test(`aux --net-tap: ${name} → 20 MB each way arrive unchanged, SIGTERM ends it with 0`, {
+    skip,
+    timeout: 120_000,
+  }, async (t) => {
     const { other, pmm, aux } = await cable(t, 'c', pool, words);
     await pmm();
     const bridge = await aux();
     assert.ok(bridge.output.includes(`features ${features},`), bridge.output);
     await assertTalks(t, other);
+    bridge.child.kill('SIGTERM');
+    while (bridge.status === undefined) await sleep(10);
+    assert.equal(bridge.status, 0, bridge.output);
   });
 }
 

@@ -197,13 +197,49 @@ test('aux: killed at every step of a static start → the next one works', TIMEO
   await assertWorks(pair);
 });
 
-test('aux: SIGTERM while it sleeps in its loop → ends at once', TIMEOUT, async (t) => {
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) {
+  test(`aux: ${signal} while it sleeps in its loop → stops its devices, 0`, TIMEOUT, async (t) => {
+    const pair = new AuxPair(t);
+    await pair.startPmm();
+    const end = pair.startAux();
+    await assertWorks(pair);
+    pair.child?.kill(signal);
+    assert.deepEqual(await end, { code: 0, signal: null, stderr: '' });
+    await pair.left();
+  });
+}
+
+test('aux: SIGTERM while a command runs → stops its devices, 0', TIMEOUT, async (t) => {
+  const pair = new AuxPair(t);
+  const { console } = await pair.startPmm();
+  const end = pair.startAux([]);
+  await pair.attached();
+  const pinging = once(console ?? assert.fail(), 'data');
+  console?.write('ping 1000000\r');
+  await pinging;
+  pair.child?.kill('SIGTERM');
+  assert.deepEqual(await end, { code: 0, signal: null, stderr: '' });
+  await pair.left();
+});
+
+test('aux: SIGTERM while it waits for a PMM → 0', TIMEOUT, async (t) => {
+  const pair = new AuxPair(t);
+  const end = pair.startAux();
+  await once(pair.child?.stderr ?? assert.fail(), 'data'); // it says what it waits for
+  pair.child?.kill('SIGTERM');
+  assert.equal((await end).code, 0);
+});
+
+test('aux: SIGTERM, again and again → 0', TIMEOUT, async (t) => {
   const pair = new AuxPair(t);
   await pair.startPmm();
   const end = pair.startAux();
   await assertWorks(pair);
-  pair.child?.kill('SIGTERM');
-  assert.equal((await end).signal, 'SIGTERM');
+  for (let i = 0; i < 10; i++) {
+    pair.child?.kill('SIGTERM');
+    await sleep(1);
+  }
+  assert.deepEqual(await end, { code: 0, signal: null, stderr: '' });
 });
 
 test('aux: --die-with-parent, the parent is killed → ends too', TIMEOUT, async (t) => {

@@ -125,6 +125,13 @@ export class AuxPair {
     while (!this.events.slice(this.#before).includes('console started')) await sleep(10);
   }
 
+  /** Until the PMM knows that the child, which has been attached, has stopped its console. */
+  async left(): Promise<void> {
+    while (!this.events.slice(this.events.lastIndexOf('console started')).includes('console reset')) {
+      await sleep(10);
+    }
+  }
+
   /** Runs one command of the shell. Errors: if it does not end. */
   run(command: string): Promise<CommandResult> {
     if (this.#console === undefined) throw new Error('no PMM');
