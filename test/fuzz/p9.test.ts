@@ -29,6 +29,13 @@ const T_MESSAGES = [
   8, 12, 14, 16, 18, 20, 22, 24, 26, 30, 32, 40, 50, 52, 54, 70, 72, 74, 76, 100, 102, 104, 108, 110, 116,
   118, 120, 122,
 ];
+/** Places in {@link NAMES} and {@link TARGETS} of what begins with "/". */
+const ABSOLUTE_NAME = 10;
+const ABSOLUTE_TARGET = 0;
+/**
+ * Names a client uses. What begins with "/" leads to a folder of the test, never to a file of this machine: a server
+ * with a hole, as whoever tries this test makes one, would remove or replace it.
+ */
 const NAMES = [
   'a',
   'b',
@@ -40,12 +47,14 @@ const NAMES = [
   '.',
   '',
   'x/y',
-  '/etc/passwd',
+  '/nowhere',
   '../outside/secret',
   '../outside/new',
   'a\0b',
   'n'.repeat(255),
 ];
+/** What it makes symbolic links to. */
+const TARGETS = ['/nowhere', '../outside', 'a'];
 const kept = JSON.parse(readFileSync(join(projectRoot, 'test/fuzz/corpus/p9.json'), 'utf8')) as number[];
 
 /** Builds messages field by field. */
@@ -116,12 +125,7 @@ function valid(random: Random, type: number): Uint8Array {
     case 14:
       return m.fid().name().u32(flags).u32(mode).u32(0).finish(type);
     case 16:
-      return m
-        .fid()
-        .name()
-        .text(random.pick(['/etc', '../outside', 'a']))
-        .u32(0)
-        .finish(type);
+      return m.fid().name().text(random.pick(TARGETS)).u32(0).finish(type);
     case 18:
       return m.fid().name().u32(mode).u32(1).u32(3).u32(0).finish(type);
     case 20:
@@ -293,6 +297,8 @@ function hostTree(t: TestContext, random: Random, blocking: ManualBlocking) {
   symlinkSync('../outside', join(share, 'link'));
   symlinkSync('..', join(share, 'dir/up'));
   execFileSync('mkfifo', [join(share, 'fifo')]);
+  NAMES[ABSOLUTE_NAME] = join(outside, 'secret');
+  TARGETS[ABSOLUTE_TARGET] = outside;
   // Directories the client has made inaccessible could not be removed otherwise.
   const clean = () => execFileSync('chmod', ['-R', 'u+rwX', top]);
   const tree = new HostTree({ path: share, readOnly: random.chance(0.2), blocking });
