@@ -21,11 +21,12 @@ export interface CommandLineFacts {
 /** Tag of the share that is the guest's root. */
 export const ROOT_TAG = '/dev/root';
 
-/**
- * A reset through the keyboard controller, which ends the machine at once, also one second after a panic; and no
- * probing of a keyboard and a mouse that nobody has.
- */
-const MACHINE_WORDS = 'reboot=k panic=1 i8042.direct=1 i8042.dumbkbd=1 i8042.nopnp=1 i8042.noaux=1';
+/** A reset through the keyboard controller, which ends the machine at once. */
+const REBOOT_WORD = 'reboot=k';
+/** One second after a panic. */
+const PANIC_WORD = 'panic=1';
+/** No probing of a keyboard and a mouse that nobody has. */
+const INPUT_WORDS = 'i8042.direct=1 i8042.dumbkbd=1 i8042.nopnp=1 i8042.noaux=1';
 
 const CONSOLE_WORDS: Readonly<Record<CommandLineFacts['console'], string>> = {
   serial: 'earlyprintk=serial console=ttyS0',
@@ -42,7 +43,14 @@ const ROOT_WORDS: Readonly<Record<CommandLineFacts['root'], string>> = {
 
 /** The whole command line. The user's `root=` takes the place of ours. */
 export function generateCommandLine({ console, root, hvl, extra }: CommandLineFacts): string {
-  const words = [MACHINE_WORDS, CONSOLE_WORDS[console], hvl === undefined ? '' : poolWords(hvl)];
+  const words = [
+    REBOOT_WORD,
+    // The RAM disks of Debian and Ubuntu give no shell, but reboot, where there is any panic= word.
+    asksForShell(extra) ? '' : PANIC_WORD,
+    INPUT_WORDS,
+    CONSOLE_WORDS[console],
+    hvl === undefined ? '' : poolWords(hvl),
+  ];
   if (root === 'directory') words.push(ROOT_WORDS[root]);
   if (!hasWord(extra, 'root')) {
     if (root === 'directory') words.push(`root=${ROOT_TAG}`);
@@ -75,6 +83,11 @@ function poolWords({ shmemAddr, shmemSize, irq, withDtb, confine }: VmHvlConfig)
   return Object.entries(parameters)
     .map(([name, value]) => `virtio_hvl.${name}=${value}`)
     .join(' ');
+}
+
+/** Whether the user wants a shell in the initial RAM disk: `break` and `break=WHEN` of initramfs-tools. */
+function asksForShell(text: string): boolean {
+  return hasWord(text, 'break') || text.split(/\s+/).includes('break');
 }
 
 /** Whether a command line has `NAME=VALUE`. */

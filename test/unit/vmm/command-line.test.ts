@@ -33,6 +33,13 @@ test("generateCommandLine: the user's words → last, and his root= instead of o
   assert.equal(line({ root: 'directory', extra: 'root=mine' }), `${SERIAL} ${P9} root=mine`);
 });
 
+test('generateCommandLine: a shell in the initial RAM disk asked for → no panic=, with which Debian gives none', () => {
+  const shell = SERIAL.replace('panic=1 ', '');
+  assert.equal(line({ extra: 'break=mount' }), `${shell} break=mount`);
+  assert.equal(line({ extra: 'quiet break' }), `${shell} quiet break`);
+  assert.equal(line({ extra: 'breaks x.break=1' }), `${SERIAL} breaks x.break=1`);
+});
+
 test('generateCommandLine: words that only contain "root=" → our root stays', () => {
   assert.equal(
     line({ root: 'disk', extra: 'nfsroot=1 x.root=2' }),
