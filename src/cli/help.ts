@@ -1,10 +1,10 @@
 /** `lkvm help [COMMAND]`. */
 import { COMMANDS, findCommand } from './commands.js';
-import { EXIT_UNKNOWN_COMMAND } from './exit-codes.js';
 import { generalHelp, printCommandHelp } from './help-text.js';
-import { failure, print } from './messages.js';
+import { print } from './messages.js';
 import type { CommandSpec } from './option-table.js';
 import type { ParsedOptions } from './parse-options.js';
+import { unknownCommand } from './unknown-command.js';
 
 export const command: CommandSpec = {
   name: 'help',
@@ -39,8 +39,6 @@ export const command: CommandSpec = {
     }
     const entry = findCommand(name);
     if (entry !== undefined) return printCommandHelp((await entry.load()).command, false);
-    failure(`unknown command "${name}"`);
-    print(generalHelp(COMMANDS));
-    return EXIT_UNKNOWN_COMMAND;
+    return unknownCommand(name);
   },
 };

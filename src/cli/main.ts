@@ -1,11 +1,12 @@
 /** The command: finds the sub-command, parses its options, runs it, and turns whatever goes wrong into one line and an exit code. */
 import { ConfigError, LkvmError } from '../util/errors.js';
 import { COMMANDS, findCommand } from './commands.js';
-import { EXIT_FAILED, EXIT_UNKNOWN_COMMAND, EXIT_USAGE } from './exit-codes.js';
+import { EXIT_FAILED, EXIT_USAGE } from './exit-codes.js';
 import { generalHelp, printCommandHelp } from './help-text.js';
 import { failure, fatal, print, writeAll } from './messages.js';
 import { allOptions, type CommandSpec } from './option-table.js';
 import { type ParsedOptions, parseOptions } from './parse-options.js';
+import { unknownCommand } from './unknown-command.js';
 
 /** Other spellings of two commands. */
 const ALIASES: Readonly<Record<string, string>> = { '--help': 'help', '-h': 'help', '--version': 'version' };
@@ -29,11 +30,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const entry = findCommand(ALIASES[first] ?? first);
-  if (entry === undefined) {
-    failure(`unknown command "${first}"`);
-    print(generalHelp(COMMANDS));
-    return EXIT_UNKNOWN_COMMAND;
-  }
+  if (entry === undefined) return unknownCommand(first);
   const reactor = await entry.early?.(rest);
   const { command } = await entry.load();
   const options = parse(command, rest);

@@ -9,6 +9,7 @@
  * Different from it on purpose: nothing is ignored silently.
  */
 import { ConfigError } from '../util/errors.js';
+import { nearest } from './nearest.js';
 import type { OptionSpec } from './option-table.js';
 
 /** What was given. */
@@ -181,23 +182,7 @@ function findLong(specs: readonly OptionSpec[], name: string): Match {
 
 /** "; did you mean --console?" if one name is close. */
 function hint(specs: readonly OptionSpec[], name: string): string {
-  const close = specs
-    .map((spec) => ({ spec, distance: editDistance(spec.name, name) }))
-    .filter(({ spec, distance }) => distance <= Math.min(2, Math.floor(spec.name.length / 3)))
-    .sort((a, b) => a.distance - b.distance)[0];
-  return close === undefined ? '' : `; did you mean --${close.spec.name}?`;
-}
-
-/** Levenshtein distance. */
-export function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
+  const names = specs.map((spec) => spec.name);
+  const close = nearest(names, name);
+  return close === undefined ? '' : `; did you mean --${close}?`;
 }

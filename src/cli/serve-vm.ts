@@ -38,8 +38,10 @@ export async function serveVm(parsed: ParsedOptions): Promise<number> {
 
 /** The checked configuration. Opens the terminals that `--tty` asks for, when the rest is known to be right. */
 function vmConfigOf({ options, ttys }: RunWords, terminals: Map<number, HostTerminal>): VmConfig {
-  const kernel = options.kernel ?? (options.firmware === undefined ? findKernel() : undefined);
-  const whole: VmOptions = { ...options, kernel };
+  const search = options.kernel === undefined && options.firmware === undefined;
+  // What is wrong with the words themselves is said first: it is wrong on every host.
+  if (search) buildVmConfig({ ...options, kernel: 'found below' });
+  const whole: VmOptions = search ? { ...options, kernel: findKernel() } : options;
   let config = buildVmConfig(whole);
   if (ttys.length > 0) {
     for (const port of ttys) terminals.set(port, new HostTerminal());

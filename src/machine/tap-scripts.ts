@@ -35,7 +35,10 @@ export function runDownScripts(scripts: readonly TapScripts[], log: Log): void {
 /** @returns what went wrong, or undefined */
 function run(program: string, tap: string): string | undefined {
   const { error, signal, status } = spawnSync(program, [tap], { stdio: ['ignore', 'inherit', 'inherit'] });
-  if (error !== undefined) return `cannot be started: ${error.message}`;
+  if (error !== undefined) {
+    const { code } = error as NodeJS.ErrnoException;
+    return `cannot be started: ${code ?? error.message}; a program with the x bit is expected`;
+  }
   if (signal !== null) return `was ended by ${signal}`;
   return status === 0 ? undefined : `failed with exit code ${status}`;
 }

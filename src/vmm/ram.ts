@@ -13,13 +13,13 @@ const MIB = 0x10_0000;
 /**
  * Maps the RAM of a guest: zeroed, not inherited by children, in huge pages where the host has some.
  * @param bytes multiple of 4096 @param hugetlbfs mount point of a hugetlbfs, or undefined for ordinary memory
- * Errors: ConfigError (not a hugetlbfs), StartError (not enough memory).
+ * Errors: StartError (not a hugetlbfs, not enough memory), ConfigError (not whole pages of it).
  */
 export function mapRam(bytes: number, hugetlbfs: string | undefined): Mapping {
   try {
     return hugetlbfs === undefined ? mapPrivate(bytes, true) : mapHuge(bytes, hugetlbfs);
   } catch (error) {
-    if (error instanceof ConfigError) throw error;
+    if (error instanceof ConfigError || error instanceof StartError) throw error;
     const text = error instanceof Error ? error.message : String(error);
     throw new StartError(`${bytes / MIB} MiB of guest memory cannot be had: ${text}`, error);
   }
@@ -49,13 +49,13 @@ function hugePageBytes(path: string): number {
       return statfsSync(path);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      throw new ConfigError(
+      throw new StartError(
         `--hugetlbfs ${path}: ${code ?? String(error)}; it is the mount point of a hugetlbfs`,
       );
     }
   })();
   if (found.type >>> 0 !== HUGETLBFS_MAGIC) {
-    throw new ConfigError(`--hugetlbfs ${path}: not a hugetlbfs; mount one: mount -t hugetlbfs none ${path}`);
+    throw new StartError(`--hugetlbfs ${path}: not a hugetlbfs; mount one: mount -t hugetlbfs none ${path}`);
   }
   return found.bsize;
 }

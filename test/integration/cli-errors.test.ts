@@ -232,6 +232,17 @@ test('command line: unknown command → a line, the list of commands, exit code 
   assert.match(stdout, /The most commonly used/);
 });
 
+test('command line: a slip of the finger, a command of the C tool → what may be meant, what there is instead', async () => {
+  const slip = await lkvm('help layuot');
+  assert.deepEqual(
+    [slip.code, slip.stderr],
+    [22, '  Error: unknown command "layuot"; did you mean "layout"?\n'],
+  );
+  const stop = await lkvm('stop -n guest');
+  assert.equal(stop.code, 22);
+  assert.match(stop.stderr, /^ {2}Error: kvmtool's command "stop" is not supported yet; .*Ctrl-A x.*\n$/);
+});
+
 test('command line: LKVM_DEBUG or --loglevel debug → a stack trace in addition', async () => {
   const { code, stderr } = await lkvm('pmm --loglevel debug');
   assert.equal(code, 129);

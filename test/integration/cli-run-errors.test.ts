@@ -36,6 +36,7 @@ const ROWS: readonly Row[] = [
   // the size
   [`${K} -c 0`, 129, /--cpus 0: a guest has 1 \.\.\. 255 processors/],
   [`${K} -c 256`, 129, /--cpus 256: a guest has 1 \.\.\. 255 processors/],
+  ['run -c 0', 129, /--cpus 0: a guest has 1 \.\.\. 255 processors/], // whether or not there is a kernel
   [`${K} -c two`, 129, /--cpus "two" is not a number/],
   [`${K} -m 0`, 129, /--mem 0: a guest needs memory; write 512 \(MiB\), 512M or 2G/],
   [`${K} -m 1`, 129, /--mem: 1 MiB of memory; a guest has 2M \.\.\. 64T, and Linux wants 96M or more/],
@@ -173,8 +174,8 @@ test('lkvm run: not a hugetlbfs, a tap that is none, no kernel at all → one li
   writeFileSync(file, Buffer.of(0xf4));
   const run = (more: string) => lkvm(`run ${file} -c 1 -m 8 --loglevel warning ${more}`);
   const huge = await run('--hugetlbfs /tmp');
-  assert.deepEqual([huge.code, huge.stdout], [129, '']);
-  assert.match(huge.stderr, /^ {2}Error: --hugetlbfs \/tmp: not a hugetlbfs; mount one: .*\n$/);
+  assert.deepEqual([huge.code, huge.stdout], [128, '']);
+  assert.match(huge.stderr, /^ {2}Fatal: --hugetlbfs \/tmp: not a hugetlbfs; mount one: .*\n$/);
   const tap = await run('-n fd=99');
   assert.equal(tap.code, 128);
   assert.match(tap.stderr, /^ {2}Fatal: fd=99 is not a tap .*\n$/);

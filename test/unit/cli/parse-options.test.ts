@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { OptionSpec } from '#lkvm/cli/option-table.js';
-import { editDistance, type ParsedOptions, parseOptions } from '#lkvm/cli/parse-options.js';
+import { type ParsedOptions, parseOptions } from '#lkvm/cli/parse-options.js';
 
 const SPECS: readonly OptionSpec[] = [
   { name: 'console', argument: 'KIND', text: '' },
@@ -128,10 +128,4 @@ test('parseOptions: any words → parsed or ConfigError, never anything else', (
       }
     }),
   );
-});
-
-test('editDistance: known pairs → Levenshtein distance', () => {
-  assert.equal(editDistance('kitten', 'sitting'), 3);
-  assert.equal(editDistance('', 'abc'), 3);
-  assert.equal(editDistance('same', 'same'), 0);
 });
