@@ -4,14 +4,7 @@ import type { RemoteTree, RemoteTreeServer } from '../p9/remote-tree.js';
 import { ConfigError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import type { DeviceSpec } from '../workers/reactor/device-spec.js';
-
-/** A message to or from one of them. */
-export interface ServiceMessage {
-  readonly type: 'tree' | 'network';
-  /** Index among the trees, or the networks. */
-  readonly id: number;
-  readonly message: unknown;
-}
+import type { ServiceMessage } from '../workers/reactor/messages.js';
 
 /** What a program gives to a machine. */
 export interface Services {

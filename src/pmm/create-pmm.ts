@@ -19,14 +19,10 @@ import { hvlDeviceTree } from '../virtio/transport/hvl/device-tree.js';
 import { shutdownGuard } from '../workers/guard.js';
 import type { ThreadOwner, WorkerThread } from '../workers/host.js';
 import { IoService } from '../workers/io/service.js';
+import type { ServiceMessage } from '../workers/reactor/messages.js';
 import { buildPmmConfig } from './build-config.js';
 import type { PmmConfig } from './config.js';
-import {
-  FOREIGN_ID_LOOK_US,
-  type PmmMainMessage,
-  type PmmReactorData,
-  type PmmReactorMessage,
-} from './messages.js';
+import { FOREIGN_ID_LOOK_US, type PmmReactorData, type PmmReactorMessage } from './messages.js';
 import type { PmmOptions } from './options.js';
 import { Pmm } from './pmm.js';
 import { openPool } from './pool.js';
@@ -169,7 +165,7 @@ async function startReactor(pmm: Pmm, data: PmmReactorData, extras: PmmExtras): 
     await pmm.ended({ error: toWire(error) }); // no thread: closes what was opened for it
     throw error;
   }
-  const post = (message: PmmMainMessage): void => thread.post(message);
+  const post = (message: ServiceMessage): void => thread.post(message);
   services = new RemoteServices(extras, post, extras.log ?? SILENT);
   pmm.attach(thread);
   await Promise.race([started, thread.ended]);

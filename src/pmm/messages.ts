@@ -1,8 +1,8 @@
 /** What main and the PMM's reactor worker tell each other. Set-up and events only; never on a data path. */
 import type { IvshmemPlace } from '../backends/doorbell/ivshmem-peer.js';
-import type { ServiceMessage } from '../machine/remote-services.js';
 import type { HvlLayout } from '../virtio/transport/hvl/layout.js';
 import type { IoInit } from '../workers/io/ring.js';
+import type { ReactorMessage } from '../workers/reactor/messages.js';
 import type { PmmConfig } from './config.js';
 
 /**
@@ -34,19 +34,11 @@ export interface PmmReactorData {
 
 /** Worker to main. */
 export type PmmReactorMessage =
-  | { readonly type: 'ready'; readonly taps: readonly string[] }
-  | { readonly type: 'log'; readonly level: 'debug' | 'info' | 'warn'; readonly text: string }
+  | ReactorMessage
   | { readonly type: 'peer'; readonly up: boolean }
   | {
       readonly type: 'device';
       readonly slot: number;
       readonly event: 'started' | 'reset' | 'fault';
       readonly text: string;
-    }
-  /** The person at the console asked to end. */
-  | { readonly type: 'escape' }
-  /** For a tree or a network on the main thread. */
-  | ServiceMessage;
-
-/** Main to worker, read after a wake-up. */
-export type PmmMainMessage = ServiceMessage;
+    };

@@ -22,12 +22,13 @@ import type { Log } from '../util/ports.js';
 import { shutdownGuard } from '../workers/guard.js';
 import { WorkerThread } from '../workers/host.js';
 import { IoService } from '../workers/io/service.js';
+import type { ReactorMessage } from '../workers/reactor/messages.js';
 import { VcpuThread } from '../workers/vcpu/thread.js';
 import { buildVmConfig } from './build-config.js';
 import { allDeviceSpecs, type VmConfig, withDeviceSpecs } from './config.js';
 import { Hardware } from './hardware.js';
 import { Machine } from './machine.js';
-import type { VmMainMessage, VmReactorData, VmReactorMessage } from './messages.js';
+import type { VmReactorData } from './messages.js';
 import type { VmOptions } from './options.js';
 import { NO_END, ThreadParts } from './thread-parts.js';
 import type { VirtualMachine, VmExtras } from './vm-types.js';
@@ -153,9 +154,9 @@ function startReactor(
     guard: shutdownGuard,
     owner: {
       onMessage: (body) => {
-        const message = body as VmReactorMessage; // posted by vm-reactor.ts only
+        const message = body as ReactorMessage; // posted by vm-reactor.ts only
         if (message.type === 'ready') resolve(message.taps);
-        else if (message.type === 'log') log[message.level](message.text);
+        else if (message.type === 'log') log[message.level]?.(message.text);
         else if (message.type !== 'escape') services?.onMessage(message);
         else machine.end({ reason: 'escape', exitCode: 0, text: 'ended from the console' });
       },
@@ -170,7 +171,7 @@ function startReactor(
     },
   });
   promise.catch(() => undefined); // who waits for it hears of it
-  services = new RemoteServices(extras, (message: VmMainMessage) => thread.post(message), log);
+  services = new RemoteServices(extras, (message) => thread.post(message), log);
   return { thread, ready: promise };
 }
 

@@ -9,32 +9,26 @@ import { TerminalBackend } from '../backends/terminal/terminal.js';
 import { GuestMemory } from '../memory/guest-memory.js';
 import { attachPlatform, type Platform } from '../platform/platform.js';
 import { PollAll } from '../reactor/poll-all.js';
-import { Reactor } from '../reactor/reactor.js';
+import type { Reactor } from '../reactor/reactor.js';
 import { RunDelay } from '../sys/run-delay.js';
-import { COUNTER_COUNT } from '../util/counters.js';
 import type { Log, Watch } from '../util/ports.js';
-import { RateLimit, RateLimitedLog } from '../util/rate-limit.js';
 import type { VirtioDevice } from '../virtio/core/device.js';
 import { MmioInterrupts } from '../virtio/transport/mmio/interrupts.js';
 import { NO_ROUTES, PciInterrupts } from '../virtio/transport/pci/interrupts.js';
 import { type TrappedDeviceSpec, TrappedTransport } from '../virtio/transport/trapped/transport.js';
 import { runThread, type ThreadContext } from '../workers/entry.js';
-import { IoClient } from '../workers/io/client.js';
-import type { DeviceSpec } from '../workers/reactor/device-spec.js';
-import { DeviceMaker } from '../workers/reactor/make-device.js';
+import type { ReactorMessage } from '../workers/reactor/messages.js';
 import { pollPolicyOf } from '../workers/reactor/poll-of.js';
 import { finishPumps, PumpBell, SerialPump } from '../workers/reactor/serial-pump.js';
+import { type DeviceThread, withDevices } from '../workers/reactor/with-devices.js';
 import { CommandServer } from '../workers/vcpu/command-server.js';
 import { allDeviceSpecs } from './config.js';
 import type { DeviceParts } from './device-parts.js';
 import { PoolCalls } from './hvl-doorbell.js';
-import type { VmMainMessage, VmReactorData, VmReactorMessage } from './messages.js';
+import type { VmReactorData } from './messages.js';
 import { type ServedPool, servePool } from './serve-pool.js';
 import { EventfdSignal, NO_END, ThreadParts } from './thread-parts.js';
 
-const SECOND_US = 1_000_000;
-/** Log lines per second: a driver that breaks something in a loop must not fill main's memory. */
-const LOG_LINES = 20;
 /** How long output may stand still at the end before it is given up, milliseconds. */
 const FINISH_MS = 1000;
 /** A port that is not connected to anything. */
@@ -42,60 +36,22 @@ const NO_HOST = { inputFd: -1, outputFd: -1, escape: 'none' } as const;
 
 void runThread<VmReactorData>(main);
 
-async function main(context: ThreadContext<VmReactorData>): Promise<void> {
-  const { data } = context;
-  const specs = allDeviceSpecs(data.config);
-  const post = (message: VmReactorMessage): void => context.post(message);
-  const reactor = new Reactor(context.wakeFd);
-  const log = new RateLimitedLog(mainLog(post), new RateLimit(LOG_LINES, SECOND_US), () => reactor.nowUs());
-  const memory = new GuestMemory(data.parts.memory);
-  const blocking = new IoClient(data.io, reactor);
-  const maker = new DeviceMaker({
-    loop: reactor,
-    log,
-    blocking,
-    postToTree: (id, message) => post({ type: 'tree', id, message }),
-    postToNetwork: (id, message) => post({ type: 'network', id, message }),
-    onEscape: () => post({ type: 'escape' }),
-    directories: specs.filter(isDirectory).length,
-  });
-  const devices: VirtioDevice[] = [];
-  try {
-    for (const [index, spec] of specs.entries()) {
-      const counters = new Float64Array(data.counters, index * COUNTER_COUNT * 8, COUNTER_COUNT);
-      devices.push(await maker.make(spec, counters));
-    }
-    serve({ context, reactor, memory, devices, maker, log, post });
-  } finally {
-    blocking.close(); // first: calls under way name files that the devices close
-    for (const device of devices.reverse()) device.close();
-    reactor.close();
-  }
+function main(context: ThreadContext<VmReactorData>): Promise<void> {
+  const { config, io, counters } = context.data;
+  const given = { specs: allDeviceSpecs(config), io, counters };
+  return withDevices(context, given, (thread) => serve(context, thread));
 }
 
-function isDirectory(spec: DeviceSpec): boolean {
-  return spec.name === 'p9' && spec.tree.kind === 'directory';
-}
-
-interface Served {
-  readonly context: ThreadContext<VmReactorData>;
-  readonly reactor: Reactor;
-  readonly memory: GuestMemory;
-  readonly devices: readonly VirtioDevice[];
-  readonly maker: DeviceMaker;
-  readonly log: Log;
-  readonly post: (message: VmReactorMessage) => void;
-}
-
-function serve({ context, reactor, memory, devices, maker, log, post }: Served): void {
+function serve(context: ThreadContext<VmReactorData>, { reactor, log, devices, taps }: DeviceThread): void {
   const { parts, config } = context.data;
+  const post = (message: ReactorMessage): void => context.post(message);
   const load = new RunDelay();
   const thread = new ThreadParts(parts);
   const platform = attachPlatform(parts.platform, thread.platformPorts(NO_END));
   const { bus } = parts;
   const transport = new TrappedTransport({
     devices: bus.devices.map((part, i) => trappedDevice(devices[i] as VirtioDevice, part, thread)),
-    memory,
+    memory: new GuestMemory(parts.memory),
     log,
     answer: (device, result) => calls.answer(device, result),
   });
@@ -106,16 +62,9 @@ function serve({ context, reactor, memory, devices, maker, log, post }: Served):
   const pumps = makePumps(context.data, reactor, platform, () => post({ type: 'escape' }));
   const bell = new PumpBell(reactor, parts.serialDoorbellFd, pumps);
   try {
-    reactor.onWake(() => {
-      for (let message = context.receive(); message !== undefined; message = context.receive()) {
-        const { type, id, message: body } = message as VmMainMessage; // posted by create-vm.ts only
-        if (type === 'tree') maker.onTreeMessage(id, body);
-        else maker.onNetworkMessage(id, body);
-      }
-    });
     const pollable = pool === undefined ? transport : new PollAll([transport, pool.transport]);
     reactor.setPollable(pollable, pollPolicyOf(config.poll, load));
-    post({ type: 'ready', taps: maker.taps });
+    post({ type: 'ready', taps });
     while (!context.stopRequested()) reactor.round();
     finishPumps(pumps, reactor, (us) => reactor.round(us), FINISH_MS);
   } finally {
@@ -176,11 +125,4 @@ function makePumps(
     pumps.push(new SerialPump(reactor, output, undefined, backend));
   }
   return pumps;
-}
-
-function mainLog(post: (message: VmReactorMessage) => void): Log {
-  return {
-    info: (text) => post({ type: 'log', level: 'info', text }),
-    warn: (text) => post({ type: 'log', level: 'warn', text }),
-  };
 }

@@ -18,6 +18,7 @@ import type { BlockingCalls, EventLoop, Log } from '../../util/ports.js';
 import type { VirtioDevice } from '../../virtio/core/device.js';
 import type { NetBackend } from '../../virtio/devices/net/backend.js';
 import type { BlkSpec, ConsoleSpec, DeviceSpec, NetSpec, P9Spec, RngSpec, TreeSpec } from './device-spec.js';
+import type { ServiceMessage } from './messages.js';
 
 /** What devices need of the machine around them. */
 export interface DeviceSurroundings {
@@ -25,10 +26,8 @@ export interface DeviceSurroundings {
   readonly log: Log;
   /** Where calls go that may wait for a disk. */
   readonly blocking: BlockingCalls;
-  /** Sends a message to the tree number `id` on the main thread. */
-  readonly postToTree: (id: number, message: unknown) => void;
-  /** As `postToTree`, to a network. */
-  readonly postToNetwork: (id: number, message: unknown) => void;
+  /** Sends a message to a tree or a network on the main thread. */
+  readonly postToService: (message: ServiceMessage) => void;
   /** The person at the console typed the escape keys. */
   readonly onEscape: () => void;
   /** How many directories will be shared: together they may hold half of the descriptors the process may have. */
@@ -45,7 +44,7 @@ export class DeviceMaker {
   /** Names of the host taps made or opened so far. */
   readonly taps: string[] = [];
   readonly #around: DeviceSurroundings;
-  readonly #proxies = new Map<number, RemoteTreeProxy>();
+  readonly #trees = new Map<number, RemoteTreeProxy>();
   readonly #networks = new Map<number, RemoteNetworkProxy>();
 
   constructor(around: DeviceSurroundings) {
@@ -72,14 +71,10 @@ export class DeviceMaker {
     }
   }
 
-  /** A message of the tree number `id` on the main thread. */
-  onTreeMessage(id: number, message: unknown): void {
-    this.#proxies.get(id)?.onMessage(message);
-  }
-
-  /** A message of the network number `id` on the main thread. */
-  onNetworkMessage(id: number, message: unknown): void {
-    this.#networks.get(id)?.onMessage(message);
+  /** A message of a tree or a network on the main thread. */
+  onServiceMessage({ type, id, message }: ServiceMessage): void {
+    const proxies = type === 'tree' ? this.#trees : this.#networks;
+    proxies.get(id)?.onMessage(message);
   }
 
   async #rng({ queueSizes, features }: RngSpec, counters: Counters): Promise<VirtioDevice> {
@@ -106,7 +101,7 @@ export class DeviceMaker {
   }
 
   async #netBackend(spec: NetSpec['backend']): Promise<NetBackend> {
-    const { log } = this.#around;
+    const { log, postToService } = this.#around;
     if (spec.kind === 'module') {
       const js = await import('../../backends/js-network/js-network-backend.js');
       const made = await callExport('network', spec);
@@ -114,8 +109,9 @@ export class DeviceMaker {
     }
     if (spec.kind === 'remote') {
       const { remoteNetworkProxy } = await import('../../backends/js-network/js-network-backend.js');
-      const proxy = remoteNetworkProxy((message) => this.#around.postToNetwork(spec.id, message), log);
-      this.#networks.set(spec.id, proxy);
+      const { id } = spec;
+      const proxy = remoteNetworkProxy((message) => postToService({ type: 'network', id, message }), log);
+      this.#networks.set(id, proxy);
       return proxy.backend;
     }
     if (spec.kind === 'user') {
@@ -145,7 +141,7 @@ export class DeviceMaker {
   }
 
   async #tree(spec: TreeSpec): Promise<FileTree> {
-    const { blocking, log, postToTree } = this.#around;
+    const { blocking, log, postToService } = this.#around;
     switch (spec.kind) {
       case 'directory': {
         const { HostTree } = await import('../../backends/hostfs/host-tree.js');
@@ -158,8 +154,9 @@ export class DeviceMaker {
       }
       case 'remote': {
         const { remoteTreeProxy } = await import('../../p9/remote-tree.js');
-        const proxy = remoteTreeProxy((message) => postToTree(spec.id, message));
-        this.#proxies.set(spec.id, proxy);
+        const { id } = spec;
+        const proxy = remoteTreeProxy((message) => postToService({ type: 'tree', id, message }));
+        this.#trees.set(id, proxy);
         return proxy.tree;
       }
     }

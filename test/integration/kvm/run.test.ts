@@ -62,6 +62,15 @@ test('lkvm run --loglevel warning: → nothing on stderr', { skip }, async (t) =
   assert.deepEqual(await run(file, '--loglevel', 'warning'), { code: 0, stdout: '', stderr: '' });
 });
 
+test('lkvm run --loglevel debug: a disk → says how it is read', { skip }, async (t) => {
+  const file = image(t, reset(new Asm(16)));
+  const disk = join(tempDir(t), 'disk');
+  writeFileSync(disk, new Uint8Array(512));
+  const { code, stderr } = await run(file, '-d', disk, '--loglevel', 'debug');
+  assert.equal(code, 0);
+  assert.ok(stderr.includes(`disk ${disk}: `), stderr);
+});
+
 test('lkvm run --debug-exit: the guest writes 5 → exit code 11; to another port → there', {
   skip,
 }, async (t) => {
