@@ -10,20 +10,13 @@ import { createPmm, type Pmm, type PmmOptions, type PmmQemuOptions, StartError }
 import { buildImage } from '../support/bare-image.js';
 import { MAIN } from '../support/cli.js';
 import { collectLog } from '../support/doorbell-rig.js';
-import { hasEnded } from '../support/processes.js';
+import { childrenOf, hasEnded } from '../support/processes.js';
 import { skipWithoutQemu } from '../support/qemu.js';
 import { tempDir } from '../support/temp.js';
 
 const TIMEOUT = { timeout: 240_000 };
 const OPTIONS = { ...TIMEOUT, skip: skipWithoutQemu() };
 const POOL = '--shmem-addr 0xd4000000 --shmem-size 16M --rng -n mode=none --loglevel info'.split(' ');
-
-/** Direct children of a process. */
-function childrenOf(pid: number): number[] {
-  return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'ascii').split(' ').filter(Boolean).map(Number),
-  );
-}
 
 /** The only QEMU that a process has started. */
 async function machineOf(pid: number): Promise<number> {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** True while the process exists and is not a zombie. */
@@ -16,4 +16,11 @@ export async function hasEnded(pid: number, limitMs = 20_000): Promise<boolean> 
     if (!isRunning(pid)) return true;
   }
   return !isRunning(pid);
+}
+
+/** Direct children of a process. */
+export function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, 'ascii').split(' ').filter(Boolean).map(Number),
+  );
 }

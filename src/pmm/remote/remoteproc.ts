@@ -2,11 +2,13 @@
  * A remote processor of this machine as the other side of a PMM, by the files of the kernel's remoteproc framework:
  * `firmware` (which image) and `state` (write "start" or "stop"; read what it is).
  *
- * It is started when the devices are there, since most front ends look once, and stopped with the PMM. One that runs
- * already is left alone: it has not seen these devices, and somebody else may need it.
+ * It is started when the devices are there, since most front ends look once, and stopped with the PMM, even if that is
+ * killed: a shell waits for the end of a pipe that only the PMM holds. One that runs already is left alone: it has not seen
+ * these devices, and somebody else may need it.
  *
  * Spec: Linux Documentation/ABI/testing/sysfs-class-remoteproc. Thread: main.
  */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,7 +22,11 @@ import type { Remote, RemoteOwner } from './remote.js';
 const LOOK_MS = 1000;
 /** How long it may take until it says that it runs; usually it does when the write that starts it returns. */
 const PATIENCE_MS = 5000;
+/** How long one that still runs may take to stop: the PMM before this one may just have been killed. */
+const LEFT_MS = 2000;
 const RETRY_MS = 10;
+/** Waits for the end of its input, then stops the processor whose state is in the file named by the next word. */
+const STOP_AT_END = ['-c', 'read -r _; echo stop > "$0"'];
 
 /** See the file's head. */
 export class Remoteproc implements Remote {
@@ -29,6 +35,8 @@ export class Remoteproc implements Remote {
   readonly #log: Log;
   readonly #name: string;
   readonly #folder: string;
+  #sentry: ChildProcess | undefined;
+  #ended = false;
   #started = false;
   #gone = false;
   #timer: NodeJS.Timeout | undefined;
@@ -43,33 +51,45 @@ export class Remoteproc implements Remote {
 
   async start(): Promise<void> {
     const { firmware } = this.#spec;
-    const state = await this.#state();
+    const state = await this.#becomes('offline', LEFT_MS);
     if (state !== 'offline') {
       throw new StartError(
-        `${this.#name} is ${state} already, without having seen these devices; stop it first: echo stop > ${join(this.#folder, 'state')}`,
+        `${this.#name} is ${state} already, without having seen these devices; stop it first: echo stop > ${this.#stateFile}`,
       );
     }
     if (firmware !== undefined) {
       await this.#write('firmware', firmware, `cannot set the firmware of ${this.#name} to ${firmware}`);
     }
-    await this.#write('state', 'start', `cannot start ${this.#name}`);
-    this.#started = true;
-    await this.#runs();
+    this.#sentry = this.#startSentry();
+    this.#started = true; // before the write, which may take long: a stop that comes meanwhile has to follow it
+    try {
+      await this.#write('state', 'start', `cannot start ${this.#name}`);
+    } catch (error) {
+      this.#started = false;
+      throw error;
+    }
+    const started = await this.#becomes('running', PATIENCE_MS);
+    if (started !== 'running')
+      throw new StartError(`${this.#name} does not run after its start: it is ${started}`);
     this.#owner.event({ event: 'started', text: `${this.#name} started` });
     this.#timer = setInterval(() => void this.#look(), LOOK_MS);
   }
 
   async stop(): Promise<void> {
-    if (!this.#end()) return;
     try {
-      await writeFile(join(this.#folder, 'state'), 'stop', { flag: 'r+' });
+      if (this.#end()) await writeFile(this.#stateFile, 'stop', { flag: 'r+' });
     } catch (error) {
       this.#log.warn(`cannot stop ${this.#name}: ${codeOf(error)}`);
     }
+    this.#sentry?.kill('SIGKILL');
   }
 
   kill(): void {
-    if (this.#end()) writeFileSync(join(this.#folder, 'state'), 'stop', { flag: 'r+' });
+    try {
+      if (this.#end()) writeFileSync(this.#stateFile, 'stop', { flag: 'r+' });
+    } finally {
+      this.#sentry?.kill('SIGKILL');
+    }
   }
 
   peerUp(): void {
@@ -80,13 +100,30 @@ export class Remoteproc implements Remote {
     // Its state says whether it runs.
   }
 
-  /** Errors: StartError. */
-  async #runs(): Promise<void> {
-    const deadline = performance.now() + PATIENCE_MS;
-    for (let now = await this.#state(); now !== 'running'; now = await this.#state()) {
-      if (!this.#started) throw new StartError('the PMM was stopped while it started');
-      if (performance.now() > deadline)
-        throw new StartError(`${this.#name} does not run after its start: it is ${now}`);
+  get #stateFile(): string {
+    return join(this.#folder, 'state');
+  }
+
+  /** Not for a terminal's signals, and no reason for this process to stay. */
+  #startSentry(): ChildProcess {
+    const sentry = spawn('/bin/sh', [...STOP_AT_END, this.#stateFile], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    });
+    sentry.once('error', (error) => {
+      this.#log.warn(`${this.#name} will go on if this process is killed: no /bin/sh: ${codeOf(error)}`);
+    });
+    sentry.unref();
+    return sentry;
+  }
+
+  /** Waits for a state. @returns the last one seen Errors: StartError. */
+  async #becomes(wanted: string, limitMs: number): Promise<string> {
+    const deadline = performance.now() + limitMs;
+    for (;;) {
+      const now = await this.#state();
+      if (this.#ended) throw new StartError('the PMM was stopped while it started');
+      if (now === wanted || performance.now() > deadline) return now;
       await sleep(RETRY_MS);
     }
   }
@@ -94,6 +131,7 @@ export class Remoteproc implements Remote {
   /** @returns true the first time, if it was started */
   #end(): boolean {
     clearInterval(this.#timer);
+    this.#ended = true;
     const started = this.#started;
     this.#started = false;
     return started;
@@ -116,7 +154,7 @@ export class Remoteproc implements Remote {
 
   /** Errors: StartError. */
   async #state(): Promise<string> {
-    const file = join(this.#folder, 'state');
+    const file = this.#stateFile;
     try {
       return (await readFile(file, 'ascii')).trim();
     } catch (error) {
