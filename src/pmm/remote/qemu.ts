@@ -5,7 +5,7 @@
  * - It restarts itself: QEMU stays, and the PMM's devices see a new driver.
  * - QEMU crashes or is killed: the peer is gone; QEMU is started again. If it does not get far enough to start a
  *   device, a few times in a row or the first time, it is given up.
- * - The PMM ends in whatever way: QEMU ends. If the PMM is killed, the kernel kills QEMU (`setpriv --pdeathsig`).
+ * - The PMM ends in whatever way, and be it killed: QEMU ends.
  *
  * Thread: main.
  */
@@ -19,6 +19,7 @@ import type { Log } from '../../util/ports.js';
 import type { PoolSpec, QemuSpec } from '../config.js';
 import { qemuProgram, qemuWords } from './qemu-words.js';
 import type { Remote, RemoteOwner } from './remote.js';
+import { Sentry } from './sentry.js';
 
 /** Starts in a row that came to nothing, until it is given up. */
 const MAX_FAILURES = 5;
@@ -73,12 +74,11 @@ export class QemuRemote implements Remote {
     await checkProgram(this.#program, qemuProgram(spec.arch).debian);
     await checkReadable('--remote-kernel', spec.kernel);
     if (spec.initrd !== undefined) await checkReadable('--remote-initrd', spec.initrd);
-    const setpriv = await findProgram('setpriv');
     if (this.#stopped) throw new StartError('the PMM was stopped while it started');
     this.#openLog();
     await new Promise<void>((resolve, reject) => {
       this.#starting = { resolve, reject };
-      this.#spawn(setpriv);
+      this.#spawn();
     });
     this.#parts.owner.event({ event: 'started', text: `remote machine started (${this.#program})` });
   }
@@ -129,19 +129,19 @@ export class QemuRemote implements Remote {
     }
   }
 
-  /** @param setpriv its path, or undefined: then QEMU outlives a PMM that is killed */
-  #spawn(setpriv: string | undefined): void {
+  #spawn(): void {
     this.#joined = false;
     this.#useful = false;
     this.#messages = '';
-    const [program = '', ...words] =
-      setpriv === undefined
-        ? [this.#program, ...this.#words]
-        : [setpriv, '--pdeathsig', 'KILL', '--', this.#program, ...this.#words];
-    this.#parts.log.debug?.(`remote machine: ${[program, ...words].join(' ')}`);
+    const { log } = this.#parts;
+    log.debug?.(`remote machine: ${[this.#program, ...this.#words].join(' ')}`);
     // Detached: Ctrl-C is for the PMM, which ends QEMU in its order.
-    const child: Child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const child: Child = spawn(this.#program, this.#words, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
     this.#child = child;
+    const sentry = child.pid === undefined ? undefined : new Sentry('kill -KILL "$0"', `${child.pid}`, log);
     child.stdout.on('data', (bytes: Buffer) => this.#serial(bytes));
     child.stderr.on('data', (bytes: Buffer) => {
       this.#messages = (this.#messages + bytes.toString('utf8')).slice(-KEPT);
@@ -152,9 +152,10 @@ export class QemuRemote implements Remote {
         failure = `cannot be started: ${codeOf(error)}`;
       });
       child.once('close', (code: number | null, signal: string | null) => {
+        sentry?.dismiss();
         this.#child = undefined;
         resolve();
-        this.#onEnd(code, failure !== '' ? failure : endText(code, signal), setpriv);
+        this.#onEnd(code, failure !== '' ? failure : endText(code, signal));
       });
     });
   }
@@ -171,7 +172,7 @@ export class QemuRemote implements Remote {
     }
   }
 
-  #onEnd(code: number | null, how: string, setpriv: string | undefined): void {
+  #onEnd(code: number | null, how: string): void {
     const { log, owner } = this.#parts;
     if (this.#stopped) return;
     if (code === 0 && this.#starting === undefined) {
@@ -195,7 +196,7 @@ export class QemuRemote implements Remote {
     log.debug?.(`remote machine: ${this.#messages.trim()}`);
     owner.event({ event: 'gone', text: `remote machine: ${text}: the peer is gone; it is started again` });
     this.#again = true;
-    this.#timer = setTimeout(() => this.#spawn(setpriv), RETRY_MS * 2 ** this.#failures);
+    this.#timer = setTimeout(() => this.#spawn(), RETRY_MS * 2 ** this.#failures);
   }
 }
 

@@ -3,12 +3,10 @@
  * `firmware` (which image) and `state` (write "start" or "stop"; read what it is).
  *
  * It is started when the devices are there, since most front ends look once, and stopped with the PMM, even if that is
- * killed: a shell waits for the end of a pipe that only the PMM holds. One that runs already is left alone: it has not seen
- * these devices, and somebody else may need it.
+ * killed. One that runs already is left alone: it has not seen these devices, and somebody else may need it.
  *
  * Spec: Linux Documentation/ABI/testing/sysfs-class-remoteproc. Thread: main.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,6 +15,7 @@ import { StartError } from '../../util/errors.js';
 import type { Log } from '../../util/ports.js';
 import type { RemoteprocSpec } from '../config.js';
 import type { Remote, RemoteOwner } from './remote.js';
+import { Sentry } from './sentry.js';
 
 /** How often its state is looked at. */
 const LOOK_MS = 1000;
@@ -25,8 +24,6 @@ const PATIENCE_MS = 5000;
 /** How long one that still runs may take to stop: the PMM before this one may just have been killed. */
 const LEFT_MS = 2000;
 const RETRY_MS = 10;
-/** Waits for the end of its input, then stops the processor whose state is in the file named by the next word. */
-const STOP_AT_END = ['-c', 'read -r _; echo stop > "$0"'];
 
 /** See the file's head. */
 export class Remoteproc implements Remote {
@@ -35,7 +32,7 @@ export class Remoteproc implements Remote {
   readonly #log: Log;
   readonly #name: string;
   readonly #folder: string;
-  #sentry: ChildProcess | undefined;
+  #sentry: Sentry | undefined;
   #ended = false;
   #started = false;
   #gone = false;
@@ -60,7 +57,7 @@ export class Remoteproc implements Remote {
     if (firmware !== undefined) {
       await this.#write('firmware', firmware, `cannot set the firmware of ${this.#name} to ${firmware}`);
     }
-    this.#sentry = this.#startSentry();
+    this.#sentry = new Sentry('echo stop > "$0"', this.#stateFile, this.#log);
     this.#started = true; // before the write, which may take long: a stop that comes meanwhile has to follow it
     try {
       await this.#write('state', 'start', `cannot start ${this.#name}`);
@@ -81,14 +78,14 @@ export class Remoteproc implements Remote {
     } catch (error) {
       this.#log.warn(`cannot stop ${this.#name}: ${codeOf(error)}`);
     }
-    this.#sentry?.kill('SIGKILL');
+    this.#sentry?.dismiss();
   }
 
   kill(): void {
     try {
       if (this.#end()) writeFileSync(this.#stateFile, 'stop', { flag: 'r+' });
     } finally {
-      this.#sentry?.kill('SIGKILL');
+      this.#sentry?.dismiss();
     }
   }
 
@@ -102,19 +99,6 @@ export class Remoteproc implements Remote {
 
   get #stateFile(): string {
     return join(this.#folder, 'state');
-  }
-
-  /** Not for a terminal's signals, and no reason for this process to stay. */
-  #startSentry(): ChildProcess {
-    const sentry = spawn('/bin/sh', [...STOP_AT_END, this.#stateFile], {
-      stdio: ['pipe', 'ignore', 'ignore'],
-      detached: true,
-    });
-    sentry.once('error', (error) => {
-      this.#log.warn(`${this.#name} will go on if this process is killed: no /bin/sh: ${codeOf(error)}`);
-    });
-    sentry.unref();
-    return sentry;
   }
 
   /** Waits for a state. @returns the last one seen Errors: StartError. */
