@@ -22,6 +22,10 @@ run_quietly() {
   fi
 }
 
+[ -w . ] || {
+  say "this checkout has to be built, and you may not write to $PWD: run lkvm once as its owner"
+  exit 1
+}
 exec 9> .setup.lock
 flock 9
 

@@ -1,5 +1,5 @@
 /** The command: finds the sub-command, parses its options, runs it, and turns whatever goes wrong into one line and an exit code. */
-import { ConfigError, LkvmError } from '../util/errors.js';
+import { ConfigError, LkvmError, StartError } from '../util/errors.js';
 import { COMMANDS, findCommand } from './commands.js';
 import { EXIT_FAILED, EXIT_USAGE } from './exit-codes.js';
 import { generalHelp, printCommandHelp } from './help-text.js';
@@ -23,6 +23,15 @@ function parse(command: CommandSpec, args: readonly string[]): ParsedOptions {
   }
 }
 
+/** For commands with threads: Node can start none without a current directory, and only a stack says so. Errors: StartError. */
+function checkPlace(): void {
+  try {
+    process.cwd();
+  } catch (error) {
+    throw new StartError('the current directory has been removed: go to one that exists (cd)', error);
+  }
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;
   if (first === undefined) {
@@ -31,6 +40,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const entry = findCommand(ALIASES[first] ?? first);
   if (entry === undefined) return unknownCommand(first);
+  if (entry.early !== undefined) checkPlace();
   const reactor = await entry.early?.(rest);
   const { command } = await entry.load();
   const options = parse(command, rest);

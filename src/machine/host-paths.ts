@@ -1,5 +1,5 @@
 /** What a configuration names on this machine, looked at before anything is opened. Thread: main. */
-import { realpathSync, statSync } from 'node:fs';
+import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { StartError } from '../util/errors.js';
 import type { DeviceSpec, TreeSpec } from '../workers/reactor/device-spec.js';
 
@@ -18,11 +18,14 @@ function resolveTree(tree: TreeSpec): TreeSpec {
 function resolveDirectory(path: string): string {
   try {
     const real = realpathSync(path);
-    if (statSync(real).isDirectory()) return real;
+    if (statSync(real).isDirectory()) {
+      accessSync(real, constants.X_OK); // opening it works without, and then nothing in it
+      return real;
+    }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new StartError(
-      `--9p ${path}: cannot share it: ${code ?? String(error)}; a directory is expected`,
+      `--9p ${path}: cannot share it: ${code ?? String(error)}; a directory that you may enter is expected`,
       error,
     );
   }

@@ -1,9 +1,12 @@
 // Every way to get the command line wrong: one line on stderr that says what, the value, what is allowed; the right
 // exit code; nothing on stdout; nothing started.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { lkvm } from '../support/cli.js';
+import { lkvm, MAIN } from '../support/cli.js';
 import { checkRows, type Row } from '../support/cli-rows.js';
+import { tempDir } from '../support/temp.js';
 
 const POOL = '--shmem-addr 0x37000000 --shmem-size 0x1000000';
 const FILE = `${POOL} --shmem-backend file:/nonexistent/pool --notify socket:/nonexistent/socket`;
@@ -241,6 +244,22 @@ test('command line: a slip of the finger, a command of the C tool → what may b
   const stop = await lkvm('stop -n guest');
   assert.equal(stop.code, 22);
   assert.match(stop.stderr, /^ {2}Error: kvmtool's command "stop" is not supported yet; .*Ctrl-A x.*\n$/);
+});
+
+test('command line: the current directory has been removed → one line, 128; help works', async (t) => {
+  const gone = join(tempDir(t), 'gone');
+  const script = 'mkdir "$1" && cd "$1" && rmdir "$1" && shift && exec "$@"';
+  const there = (...words: string[]) =>
+    spawnSync('sh', ['-c', script, 'sh', gone, process.execPath, MAIN, ...words], { encoding: 'utf8' });
+  for (const command of ['demo', 'pmm', 'run']) {
+    const { status, stderr } = there(command);
+    assert.equal(status, 128, stderr);
+    assert.match(
+      stderr,
+      /^ {2}Fatal: the current directory has been removed: go to one that exists \(cd\)$/m,
+    );
+  }
+  assert.equal(there('help').status, 0);
 });
 
 test('command line: LKVM_DEBUG or --loglevel debug → a stack trace in addition', async () => {
