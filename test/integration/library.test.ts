@@ -1,6 +1,7 @@
 // The library: createPmm over real pools and doorbells, with `lkvm aux` as the other side.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -55,6 +56,23 @@ function nextDeviceEvent(pmm: Pmm, name: string, event: string): Promise<void> {
     });
   });
 }
+
+test('examples/two-sides: run as it is → files from JavaScript, what was written, a clean end', async (t) => {
+  const child = spawn(process.execPath, [join(projectRoot, 'build/examples/two-sides.js')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  let output = '';
+  child.stdout.on('data', (bytes) => {
+    output += String(bytes);
+  });
+  const [code] = await once(child, 'close');
+
+  assert.equal(code, 0);
+  assert.match(output, /^hello from JavaScript$/m);
+  assert.match(output, /^the other side has written 5 bytes$/m);
+  assert.match(output, /^[0-9a-f]{16}$/m);
+});
 
 test('createPmm: a peer starts, works and goes → events, counters, and a clean end', async (t) => {
   const folder = tempDir(t);
