@@ -129,6 +129,53 @@ static void copy_out(struct hvl_device *hdev, struct hvl_page *state, size_t off
 	atomic64_add(size, &hdev->counters.bytes_in);
 }
 
+/* The device has used this chain: spreads the bytes it has written over the chain's buffers, in order. */
+static void note_chain(struct hvl_device *hdev, const struct vring *ring, u32 id, u32 written)
+{
+	struct virtio_device *vdev = &hdev->virtio->vdev;
+	u32 steps;
+
+	for (steps = 0; steps < ring->num && id < ring->num; steps++) {
+		const struct vring_desc *desc = &ring->desc[id];
+		u16 flags = virtio16_to_cpu(vdev, READ_ONCE(desc->flags));
+
+		if (flags & VRING_DESC_F_WRITE) {
+			u32 bytes = min(written, virtio32_to_cpu(vdev, READ_ONCE(desc->len)));
+			size_t offset;
+			struct hvl_page *state = find(hdev, virtio64_to_cpu(vdev, READ_ONCE(desc->addr)), bytes, &offset);
+
+			if (state && !offset)
+				state->filled = bytes;
+			written -= bytes;
+		}
+		if (!(flags & VRING_DESC_F_NEXT))
+			return;
+		id = virtio16_to_cpu(vdev, READ_ONCE(desc->next));
+	}
+}
+
+/*
+ * Linux's virtio core takes a chain out of the used ring and then unmaps its buffers; what was written into them can be
+ * found there still. A PMM that says something else here than it said to the core, or that changes the descriptors,
+ * decides how much of a mapped buffer is copied from its slot, and nothing else. Context: lock of the queue.
+ */
+static void note_used(struct hvl_device *hdev)
+{
+	struct virtio_device *vdev = &hdev->virtio->vdev;
+	const struct vring *ring = &hdev->rings[0];
+	u16 idx = virtio16_to_cpu(vdev, READ_ONCE(ring->used->idx));
+
+	if ((u16)(idx - hdev->noted) > ring->num)
+		hdev->noted = idx - ring->num; /* buffers of the pool itself are not unmapped, or not by us */
+	rmb(); /* the elements were there before the index */
+	for (; hdev->noted != idx; hdev->noted++) {
+		const struct vring_used_elem *element = &ring->used->ring[hdev->noted & (ring->num - 1)];
+
+		note_chain(hdev, ring, virtio32_to_cpu(vdev, READ_ONCE(element->id)),
+			   virtio32_to_cpu(vdev, READ_ONCE(element->len)));
+	}
+}
+
 static dma_addr_t hvl_map_page(struct device *dev, struct page *page, unsigned long offset, size_t size,
 			       enum dma_data_direction dir, unsigned long attrs)
 {
@@ -150,9 +197,10 @@ static dma_addr_t hvl_map_page(struct device *dev, struct page *page, unsigned l
 	atomic64_inc(&hdev->counters.bounced);
 	state->buffer = page_address(page) + offset;
 	state->bytes = size;
+	state->filled = 0;
 	/*
-	 * A buffer that is not filled to its end is copied back whole. Where its owner may look behind what was filled
-	 * (a read into a program's memory) the slot has to start with the buffer's content.
+	 * A buffer that is not filled to its end is copied back whole, unless what was filled is known. Where its owner may
+	 * look behind that (a read into a program's memory) the slot has to start with the buffer's content.
 	 */
 	if (!(attrs & DMA_ATTR_SKIP_CPU_SYNC) && (dir != DMA_FROM_DEVICE || hdev->keep_tail))
 		copy_in(hdev, state, 0, size);
@@ -171,8 +219,11 @@ static void hvl_unmap_page(struct device *dev, dma_addr_t address, size_t size, 
 	state = find(hdev, address, size, &offset);
 	if (!state || offset)
 		return;
-	if (!(attrs & DMA_ATTR_SKIP_CPU_SYNC) && dir != DMA_TO_DEVICE)
-		copy_out(hdev, state, 0, size);
+	if (!(attrs & DMA_ATTR_SKIP_CPU_SYNC) && dir != DMA_TO_DEVICE) {
+		if (hdev->partial)
+			note_used(hdev);
+		copy_out(hdev, state, 0, hdev->partial ? state->filled : size);
+	}
 	give(hdev, state);
 }
 

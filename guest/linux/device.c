@@ -115,15 +115,6 @@ static struct virtqueue *make_queue(struct hvl_device *hdev, u32 index, vq_callb
 	return vq;
 }
 
-static struct vring_used *used_ring(struct hvl_device *hdev, u32 index)
-{
-	struct hvl_queue_plan *plan = &hdev->plan.queue[index];
-	struct vring ring;
-
-	vring_init(&ring, plan->num, hvl_page_address(hdev->pool, plan->ring), HVL_RING_ALIGN);
-	return ring.used;
-}
-
 static int add_queue(struct hvl_device *hdev, u32 index, vq_callback_t *callback, const char *name, bool context,
 		     struct virtqueue **vq)
 {
@@ -131,7 +122,8 @@ static int add_queue(struct hvl_device *hdev, u32 index, vq_callback_t *callback
 	if (IS_ERR(*vq))
 		return PTR_ERR(*vq);
 	hdev->vqs[index] = *vq;
-	hdev->used[index] = used_ring(hdev, index);
+	vring_init(&hdev->rings[index], hdev->plan.queue[index].num,
+		   hvl_page_address(hdev->pool, hdev->plan.queue[index].ring), HVL_RING_ALIGN);
 	return 0;
 }
 
@@ -142,6 +134,7 @@ static int begin_queues(struct hvl_device *hdev, unsigned int count)
 		return -ENOSPC;
 	}
 	hdev->unanswered = false;
+	hdev->noted = 0;
 	hvl_zone_reset(hdev);
 	return 0;
 }

@@ -27,6 +27,7 @@
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 #include <linux/workqueue.h>
+#include <uapi/linux/virtio_ring.h>
 
 #if !defined(CONFIG_DMA_OPS) && !defined(CONFIG_ARCH_HAS_DMA_OPS)
 #error "this kernel has no DMA operations per device: buffers could not be brought into the pool"
@@ -107,6 +108,7 @@ struct hvl_page {
 	u32 bytes;	/* of the buffer */
 	u32 head;	/* first page of the slot this page is part of */
 	u32 pages;	/* of the slot; only in its first page */
+	u32 filled;	/* bytes that the device says it has written; for devices with "partial" only */
 	u8 zone;
 	struct hvl_device *owner;
 };
@@ -165,6 +167,8 @@ struct hvl_device {
 	void *block;
 	u64 dma_mask;
 	bool keep_tail;		/* what a device leaves unwritten in a buffer must stay as it was */
+	bool partial;		/* ... and the used ring says what it has written; one queue only */
+	u16 noted;		/* position in the used ring up to which "filled" has been noted */
 	struct hvl_plan plan;
 	struct hvl_zone zones[HVL_ZONES];
 	struct hvl_virtio *virtio;
@@ -179,7 +183,7 @@ struct hvl_device {
 	struct work_struct recover;
 	spinlock_t lock;	/* of vqs, against interrupts */
 	struct virtqueue *vqs[HVL_MAX_QUEUES];
-	struct vring_used *used[HVL_MAX_QUEUES];
+	struct vring rings[HVL_MAX_QUEUES]; /* where they lie in the pool */
 	struct list_head old_vqs; /* of a console that is being started again */
 	struct hvl_counters counters;
 };

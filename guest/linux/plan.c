@@ -98,7 +98,7 @@ static void wishes(struct hvl_device *hdev)
 	case VIRTIO_ID_9P:
 		/* A message is as many entries as it has pages: a smaller ring makes msize smaller. */
 		wish(hdev, 128, 16, PAGE_SIZE, HVL_ZONE_OUT);
-		hdev->keep_tail = true;
+		hdev->partial = true;
 		break;
 	case VIRTIO_ID_VSOCK:
 		wish(hdev, 64, 4, 2 * PAGE_SIZE, HVL_ZONE_IN);

@@ -21,12 +21,12 @@ static void pretend_used(struct hvl_device *hdev, u32 index, u32 id)
 {
 	struct virtqueue *vq = hdev->vqs[index];
 	u16 last = virtqueue_enable_cb_prepare(vq);
-	struct vring_used_elem *element = &hdev->used[index]->ring[last & (hdev->plan.queue[index].num - 1)];
+	struct vring_used_elem *element = &hdev->rings[index].used->ring[last & (hdev->plan.queue[index].num - 1)];
 
 	element->id = cpu_to_virtio32(vq->vdev, id);
 	element->len = 0;
 	wmb(); /* as a device does */
-	WRITE_ONCE(hdev->used[index]->idx, cpu_to_virtio16(vq->vdev, last + 1));
+	WRITE_ONCE(hdev->rings[index].used->idx, cpu_to_virtio16(vq->vdev, last + 1));
 }
 
 static bool is_console_output(struct hvl_device *hdev, u32 index)
@@ -49,7 +49,7 @@ void hvl_calm(struct hvl_device *hdev)
 		if (!vq)
 			continue;
 		if (!is_console_output(hdev, i))
-			WRITE_ONCE(hdev->used[i]->idx, cpu_to_virtio16(vq->vdev, virtqueue_enable_cb_prepare(vq)));
+			WRITE_ONCE(hdev->rings[i].used->idx, cpu_to_virtio16(vq->vdev, virtqueue_enable_cb_prepare(vq)));
 		else if (vq->num_free < hdev->plan.queue[i].num)
 			pretend_used(hdev, i, 0);
 		else

@@ -33,6 +33,13 @@ export interface ServedPool {
 export function servePool({ config, parts, devices, loop, log }: PoolToServe): ServedPool {
   const layout = poolLayout(config);
   const doorbell = new EventfdPair(parts.doorbellFd, parts.irqFd, loop);
+  if (process.env['HVL_LINE'] === '1') {
+    const vm = (globalThis as unknown as { theVm: { irqLine(g: number, l: number): number } }).theVm;
+    doorbell.signal = () => {
+      vm.irqLine(config.irq, 1);
+      vm.irqLine(config.irq, 0);
+    };
+  }
   const { restartDetector, confine } = config;
   const transport = new HvlTransport({
     layout,

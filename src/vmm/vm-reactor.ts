@@ -86,6 +86,7 @@ function poolOf(
   log: Log,
 ): ServedPool | undefined {
   if (config.hvl === undefined || parts.hvl === undefined) return undefined;
+  (globalThis as unknown as { theVm: unknown }).theVm = new ThreadParts(parts).vm;
   return servePool({ config: config.hvl, parts: parts.hvl, devices, loop, log });
 }
 

@@ -36,6 +36,8 @@ export interface PeerSpec {
   readonly folder: string;
   /** An initrd made before; without it, one with the module and `shortread` is made. */
   readonly initrd?: string;
+  /** Processors. Both kinds of kernels' locking are to be seen: default 2 with a doorbell, else 1. */
+  readonly cpus?: number;
   /** QEMU's words for devices of its own. */
   readonly devices?: readonly string[];
 }
@@ -80,8 +82,7 @@ function qemuCommand(spec: PeerSpec, initrd: string): string[] {
   return [
     ...(arm ? ['qemu-system-aarch64', '-M', 'virt', '-cpu', 'cortex-a57'] : ['qemu-system-x86_64']),
     ...['-accel', 'tcg', '-m', `${memory}M`, '-nodefaults', '-display', 'none', '-no-reboot'],
-    // Both kinds of kernels' locking are to be seen: one processor, and two.
-    ...['-smp', spec.place === 'doorbell' ? '2' : '1'],
+    ...['-smp', String(spec.cpus ?? (spec.place === 'doorbell' ? 2 : 1))],
     ...['-serial', 'stdio', '-kernel', kernelFiles(spec.kernel).image, '-initrd', initrd, '-append', words],
     ...poolArguments(spec),
     ...(spec.devices ?? []),
