@@ -176,7 +176,14 @@ async function measure(way: Way, folder: string): Promise<Sample> {
   const socket = join(folder, 'server');
   const pmm = way === 'pool' ? await startPmm(socket, shared) : undefined;
   const spec: PeerSpec = {
-    ...{ kernel: KERNEL, cpus: 1, pool: socket, poolBytes: POOL_BYTES, folder, initrd: join(folder, 'initrd') },
+    ...{
+      kernel: KERNEL,
+      cpus: 1,
+      pool: socket,
+      poolBytes: POOL_BYTES,
+      folder,
+      initrd: join(folder, 'initrd'),
+    },
     ...(way === 'pool' ? { place: 'doorbell' } : { place: 'none', devices: qemuDevices(shared) }),
   };
   const machine = await PeerMachine.boot(spec);

@@ -58,8 +58,6 @@ export interface MmioDeviceParts extends AnyDeviceParts {
   /** Start of its registers. */
   readonly gpa: number;
   readonly gsi: number;
-  /** The eventfd behind its irqfd. */
-  readonly irqFd: number;
 }
 
 export type DeviceParts = PciDeviceParts | MmioDeviceParts;
@@ -108,7 +106,7 @@ export function createBus(specs: readonly VmDeviceSpec[], newEventfd: () => numb
   const devices = specs.map(({ transport, spec }, device): DeviceParts => {
     const kickFds = spec.queueSizes.map(newEventfd);
     const shared = { device, kickFds, kickWindow: createKickWindow() };
-    if (transport === 'mmio') return { ...shared, ...mmioParts(block++, newEventfd) };
+    if (transport === 'mmio') return { ...shared, ...mmioParts(block++) };
     return { ...shared, ...pciParts(pci, slot++, spec, newEventfd) };
   });
   return { pci, routes, devices };
@@ -127,13 +125,12 @@ function checkCounts(pci: number, mmio: number): void {
 
 type Own<T extends DeviceParts> = Omit<T, 'device' | 'kickFds' | 'kickWindow'>;
 
-function mmioParts(index: number, newEventfd: () => number): Own<MmioDeviceParts> {
+function mmioParts(index: number): Own<MmioDeviceParts> {
   return {
     transport: 'mmio',
     registers: createDeviceRegisters(),
     gpa: VIRTIO_MMIO_BASE + index * VIRTIO_MMIO_STRIDE,
     gsi: VIRTIO_MMIO_GSIS[index] ?? 0,
-    irqFd: newEventfd(),
   };
 }
 

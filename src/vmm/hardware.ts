@@ -113,11 +113,9 @@ export class Hardware {
     const messages = new SharedMsiRoutes(routes, this.vm);
     messages.install();
     for (const device of devices) {
-      if (device.transport === 'mmio') this.vm.addIrqfd(device.irqFd, device.gsi);
-      else {
-        for (const [vector, fd] of device.vectorFds.entries()) {
-          this.vm.addIrqfd(fd, messages.gsi(device.slot, vector));
-        }
+      if (device.transport === 'mmio') continue; // a pin: see PinSignal
+      for (const [vector, fd] of device.vectorFds.entries()) {
+        this.vm.addIrqfd(fd, messages.gsi(device.slot, vector));
       }
     }
   }

@@ -1,9 +1,12 @@
 /**
- * Doorbells whose stores wait until the devices have been looked at, as the C tool has it and VxWorks expects it: an exit,
- * and a call of the reactor.
+ * Doorbells of a guest: its stores signal an eventfd; or they wait until the devices have been looked at, as the C tool has
+ * it and VxWorks expects it: an exit, and a call of the reactor. The way back is an interrupt.
  */
+import { EPOLLET, EPOLLIN } from '../abi/linux.js';
+import type { Doorbell, DoorbellHandler } from '../backends/doorbell/doorbell.js';
 import { ALL_ONES, type BusDevice } from '../bus/bus.js';
-import type { DeviceCalls } from '../virtio/transport/trapped/ports.js';
+import type { EventLoop, Watch } from '../util/ports.js';
+import type { DeviceCalls, Signal } from '../virtio/transport/trapped/ports.js';
 import type { CallHandler } from '../workers/vcpu/command-server.js';
 import type { ServedPool } from './serve-pool.js';
 
@@ -12,7 +15,36 @@ const HVL_DOORBELL_CALL = 0x7fff_ffff;
 /** Stores of any width; the widest are 8 bytes, which come as two. */
 export const HVL_DOORBELL_BYTES = 8;
 
-/** One doorbell. Thread: vCPU. */
+/** An eventfd that the guest's stores signal, and an interrupt. Thread: reactor. */
+export class GuestDoorbell implements Doorbell {
+  readonly #fd: number;
+  readonly #interrupt: Signal;
+  readonly #loop: EventLoop;
+  #watch: Watch | undefined;
+
+  /** @param fd what stores signal; the caller closes it, after this doorbell @param interrupt of the guest */
+  constructor(fd: number, interrupt: Signal, loop: EventLoop) {
+    this.#fd = fd;
+    this.#interrupt = interrupt;
+    this.#loop = loop;
+  }
+
+  open(handler: DoorbellHandler): void {
+    const onReady = (): void => handler.onDoorbell();
+    this.#watch = this.#loop.watch(this.#fd, EPOLLIN | EPOLLET, { onReady }); // never read, see EventfdPair
+  }
+
+  signal(): void {
+    this.#interrupt.raise();
+  }
+
+  close(): void {
+    this.#watch?.close();
+    this.#watch = undefined;
+  }
+}
+
+/** A doorbell whose stores wait. Thread: vCPU. */
 export class WaitingDoorbell implements BusDevice {
   readonly #calls: DeviceCalls;
 

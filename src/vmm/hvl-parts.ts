@@ -1,6 +1,6 @@
 /**
  * What joins the hypervisorless devices of a machine to its guest, as KVM knows it: the pool is a memory slot, doorbells
- * are ioeventfds (a store does not leave the kernel), the interrupt is an irqfd. Thread: main.
+ * are ioeventfds (a store does not leave the kernel). The interrupt, a pin, needs no preparation. Thread: main.
  */
 import { KVM_CAP_IOEVENTFD_ANY_LENGTH } from '../abi/kvm.js';
 import {
@@ -25,15 +25,13 @@ export interface HvlParts {
   readonly doorbellFd: number;
   /** Addresses of doorbells whose stores wait instead: exits, which call the reactor (`hvl-doorbell.ts`). */
   readonly trapped: readonly number[];
-  /** Eventfd behind the irqfd of the interrupt. */
-  readonly irqFd: number;
 }
 
 /** Remembers how to undo something. */
 type Own = <T>(thing: T, undo: (thing: T) => unknown) => T;
 
 /**
- * Makes pool, doorbells and interrupt.
+ * Makes pool and doorbells.
  * @param slot a free memory slot @param own undoes things at the machine's end, last made first
  * Errors: StartError (no memory), SysError.
  */
@@ -42,14 +40,12 @@ export function connectPool(vm: Vm, config: VmHvlConfig, slot: number, own: Own)
   const pool = { gpa: config.shmemAddr, hva: mapping.address, bytes: mapping.bytes };
   vm.setMemorySlot({ slot, ...pool });
   const doorbellFd = own(eventfd(), close);
-  const irqFd = own(eventfd(), close);
-  vm.addIrqfd(irqFd, config.irq);
   // Any width; where KVM cannot say that, 32 bits, which is what front ends use.
   const bytes = vm.capability(KVM_CAP_IOEVENTFD_ANY_LENGTH) !== 0 ? 0 : 4;
   const addresses = doorbells(config);
-  if (config.storesWait) return { pool, doorbellFd, irqFd, trapped: addresses };
+  if (config.storesWait) return { pool, doorbellFd, trapped: addresses };
   for (const address of addresses) vm.addIoEvent({ space: 'mmio', address, bytes, fd: doorbellFd });
-  return { pool, doorbellFd, irqFd, trapped: [] };
+  return { pool, doorbellFd, trapped: [] };
 }
 
 /** The doorbell of all devices, then that of each. */

@@ -1,18 +1,20 @@
 /** The hypervisorless devices of a KVM machine, in its reactor. Thread: reactor. */
-import { EventfdPair } from '../backends/doorbell/eventfd-pair.js';
 import { poolLayout } from '../machine/pool-map.js';
 import { GuestMemory } from '../memory/guest-memory.js';
 import type { EventLoop, Log } from '../util/ports.js';
 import type { VirtioDevice } from '../virtio/core/device.js';
 import { hvlDeviceTree } from '../virtio/transport/hvl/device-tree.js';
 import { HvlTransport } from '../virtio/transport/hvl/hvl-transport.js';
+import type { Signal } from '../virtio/transport/trapped/ports.js';
 import type { VmHvlConfig } from './config.js';
+import { GuestDoorbell } from './hvl-doorbell.js';
 import type { HvlParts } from './hvl-parts.js';
 
 /** What is served. */
 export interface PoolToServe {
   readonly config: VmHvlConfig;
   readonly parts: HvlParts;
+  readonly interrupt: Signal;
   /** In slot order. */
   readonly devices: readonly VirtioDevice[];
   readonly loop: EventLoop;
@@ -30,16 +32,9 @@ export interface ServedPool {
 }
 
 /** Publishes the devices; before a vCPU runs. Errors: ConfigError. */
-export function servePool({ config, parts, devices, loop, log }: PoolToServe): ServedPool {
+export function servePool({ config, parts, interrupt, devices, loop, log }: PoolToServe): ServedPool {
   const layout = poolLayout(config);
-  const doorbell = new EventfdPair(parts.doorbellFd, parts.irqFd, loop);
-  if (process.env['HVL_LINE'] === '1') {
-    const vm = (globalThis as unknown as { theVm: { irqLine(g: number, l: number): number } }).theVm;
-    doorbell.signal = () => {
-      vm.irqLine(config.irq, 1);
-      vm.irqLine(config.irq, 0);
-    };
-  }
+  const doorbell = new GuestDoorbell(parts.doorbellFd, interrupt, loop);
   const { restartDetector, confine } = config;
   const transport = new HvlTransport({
     layout,

@@ -43,6 +43,25 @@ export class EventfdSignal implements Signal {
   }
 }
 
+/**
+ * An edge on an interrupt pin. Two system calls, and no irqfd: KVM delivers an irqfd's message (MSI) at once, but a pin
+ * from a kernel worker, which is one more switch between tasks for each interrupt.
+ */
+export class PinSignal implements Signal {
+  readonly #vm: Vm;
+  readonly #gsi: number;
+
+  constructor(vm: Vm, gsi: number) {
+    this.#vm = vm;
+    this.#gsi = gsi;
+  }
+
+  raise(): void {
+    this.#vm.irqLine(this.#gsi, 1);
+    this.#vm.irqLine(this.#gsi, 0);
+  }
+}
+
 /** KVM's VM and the interrupt lines, for one thread. */
 export class ThreadParts {
   readonly vm: Vm;

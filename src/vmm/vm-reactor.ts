@@ -27,7 +27,7 @@ import type { DeviceParts } from './device-parts.js';
 import { PoolCalls } from './hvl-doorbell.js';
 import type { VmReactorData } from './messages.js';
 import { type ServedPool, servePool } from './serve-pool.js';
-import { EventfdSignal, NO_END, ThreadParts } from './thread-parts.js';
+import { NO_END, PinSignal, ThreadParts } from './thread-parts.js';
 
 /** How long output may stand still at the end before it is given up, milliseconds. */
 const FINISH_MS = 1000;
@@ -55,7 +55,7 @@ function serve(context: ThreadContext<VmReactorData>, { reactor, log, devices, t
     log,
     answer: (device, result) => calls.answer(device, result),
   });
-  const pool = poolOf(context.data, devices.slice(bus.devices.length), reactor, log);
+  const pool = poolOf(context.data, devices.slice(bus.devices.length), thread, reactor, log);
   const handler = pool === undefined ? transport : new PoolCalls(pool, transport);
   const calls = new CommandServer(parts.channel, handler, reactor);
   const kicks = watchKicks(reactor, bus.devices, transport);
@@ -82,12 +82,13 @@ function serve(context: ThreadContext<VmReactorData>, { reactor, log, devices, t
 function poolOf(
   { config, parts }: VmReactorData,
   devices: readonly VirtioDevice[],
+  { vm }: ThreadParts,
   loop: Reactor,
   log: Log,
 ): ServedPool | undefined {
   if (config.hvl === undefined || parts.hvl === undefined) return undefined;
-  (globalThis as unknown as { theVm: unknown }).theVm = new ThreadParts(parts).vm;
-  return servePool({ config: config.hvl, parts: parts.hvl, devices, loop, log });
+  const interrupt = new PinSignal(vm, config.hvl.irq);
+  return servePool({ config: config.hvl, parts: parts.hvl, interrupt, devices, loop, log });
 }
 
 /** A device with its registers and its interrupts. */
@@ -96,7 +97,7 @@ function trappedDevice(device: VirtioDevice, parts: DeviceParts, thread: ThreadP
   const interrupts =
     parts.transport === 'pci'
       ? new PciInterrupts(parts.pci, thread.interruptPorts(parts, NO_ROUTES))
-      : new MmioInterrupts(registers, new EventfdSignal(parts.irqFd));
+      : new MmioInterrupts(registers, new PinSignal(thread.vm, parts.gsi));
   return { device, registers, interrupts };
 }
 

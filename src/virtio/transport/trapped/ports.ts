@@ -33,7 +33,7 @@ export interface TrappedInterrupts {
   config(): void;
 }
 
-/** A signal that becomes an interrupt: an eventfd behind an irqfd. Any thread. Hot path. */
+/** What becomes an interrupt: an eventfd behind an irqfd, or an edge on a pin. Thread: the one it was made for. Hot path. */
 export interface Signal {
   raise(): void;
 }
