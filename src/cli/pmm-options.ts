@@ -75,6 +75,10 @@ export const LAYOUT_OPTIONS: OptionGroup = {
       text: 'Offer exactly these features: names (mac,mrg_rxbuf) or bits (0x8020). TYPE is 9p, rng, net or console. Repeatable.',
     },
     {
+      name: 'event-idx',
+      text: 'Offer EVENT_IDX too, which saves signals under load: for front ends that know it, as Linux does. Not with --features and --static. On by default with --remote qemu and for guests of lkvm run --rsld.',
+    },
+    {
       name: 'queue-size',
       argument: 'TYPE=N[,N...]',
       text: 'Largest queue size, a power of two: one for all queues of the device or one for each. Repeatable.',

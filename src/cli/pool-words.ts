@@ -20,6 +20,7 @@ export function readPoolWords(parsed: ParsedOptions, devices: readonly HvlDevice
     devices: readDeviceLists(parsed).apply(devices),
     confine: parsed.flag('confine'),
     restartDetector: parsed.flag('restart-detector'),
+    eventIdx: parsed.flag('event-idx'),
   };
 }
 

@@ -26,6 +26,8 @@ export interface HvlConfig {
   readonly confine: boolean;
   /** Detect a restart by the GUEST_PAGE_SIZE register; on unless a driver reads that register. */
   readonly restartDetector: boolean;
+  /** Offer EVENT_IDX with all devices that are not static and have no predefined features. */
+  readonly eventIdx: boolean;
 }
 
 /**
@@ -53,6 +55,7 @@ export function buildHvlConfig(options: HvlOptions): HvlConfig {
     devices,
     confine,
     restartDetector: options.restartDetector ?? true,
+    eventIdx: options.eventIdx ?? false,
   };
   poolLayout(config); // refuses what does not fit
   return config;

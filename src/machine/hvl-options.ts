@@ -47,4 +47,10 @@ export interface HvlOptions {
   readonly confine?: boolean | undefined;
   /** See `HvlConfig.restartDetector`. Default true. */
   readonly restartDetector?: boolean | undefined;
+  /**
+   * Offer EVENT_IDX: with it either side says more exactly when it wants to hear of the other, which is fewer signals under
+   * load. Only with devices that are not static and whose features are not given. Default false, since front ends written
+   * for the C tool never meet it; true with a Linux that the machine starts itself.
+   */
+  readonly eventIdx?: boolean | undefined;
 }

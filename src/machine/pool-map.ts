@@ -35,8 +35,8 @@ function configBytes(spec: HvlDeviceSpec): number {
   }
 }
 
-/** What a device needs in the pool. */
-export function deviceRequest(spec: HvlDeviceSpec): HvlDeviceRequest {
+/** What a device needs in the pool. @param eventIdx see `HvlConfig.eventIdx` */
+export function deviceRequest(spec: HvlDeviceSpec, eventIdx: boolean): HvlDeviceRequest {
   return {
     name: spec.name,
     deviceId: deviceType(spec.name).deviceId,
@@ -45,6 +45,7 @@ export function deviceRequest(spec: HvlDeviceSpec): HvlDeviceRequest {
     configBytes: configBytes(spec),
     regionBytes: spec.regionBytes,
     static: spec.static,
+    eventIdx: eventIdx && !spec.static && spec.features === undefined,
   };
 }
 
@@ -54,7 +55,7 @@ export function poolLayout(config: HvlConfig): HvlLayout {
     base: config.shmemAddr,
     bytes: config.shmemSize,
     withDtb: config.withDtb,
-    devices: config.devices.map(deviceRequest),
+    devices: config.devices.map((spec) => deviceRequest(spec, config.eventIdx)),
   });
 }
 

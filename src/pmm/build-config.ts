@@ -29,7 +29,7 @@ export function buildPmmConfig(options: PmmOptions): PmmConfig {
   const remote = remoteSpec(options.remote);
   const pool = poolSpec(options.pool ?? defaultPool(remote) ?? { kind: 'uio', path: DEFAULT_UIO });
   const config: PmmConfig = {
-    ...buildHvlConfig(options),
+    ...buildHvlConfig({ ...options, eventIdx: options.eventIdx ?? remote?.kind === 'qemu' }),
     pool,
     notify: signalSpec(pool, options.notify),
     poll: options.poll ?? { kind: 'adaptive' },

@@ -57,7 +57,7 @@ export function buildVmHvlConfig(options: VmHvlOptions, ramBytes: number, stores
       `--shmem-addr is missing or 0: give the address at which the guest sees the pool, e.g. --shmem-addr ${hex(map.HVL_POOL_START)}`,
     );
   }
-  const config = buildHvlConfig(options);
+  const config = buildHvlConfig({ ...options, eventIdx: options.eventIdx ?? !storesWait });
   checkPlace(config.shmemAddr, config.shmemSize, ramBytes);
   return { ...config, irq, storesWait };
 }

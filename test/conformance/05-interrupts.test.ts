@@ -4,9 +4,10 @@ import { test } from 'node:test';
 import { HvlBench } from '../support/hvl-bench.js';
 import { GENERATIONS, R } from '../support/hvl-driver.js';
 import type { HvlRing } from '../support/hvl-ring.js';
-import { assertEcho, BUFFERS, ringsOf, running, twoQueues } from '../support/hvl-scenario.js';
+import { assertEcho, BUFFERS, ringsOf, running, TWO_RINGS, twoQueues } from '../support/hvl-scenario.js';
 import { watchStores } from '../support/watch-stores.js';
 
+const EVENT_IDX = 1 << 29;
 const DATA = new Uint8Array([1, 2, 3]);
 
 test('MUST 43: a completion → used.idx, then INTERRUPT_STATUS, then the signal', () => {
@@ -242,5 +243,26 @@ test('polling: doorbells are not wanted while it goes on, and are wanted again b
   ring.add({ addr: BUFFERS, len: 4 });
   assert.ok(bench.transport.arm(), 'what came in between is found');
   assert.equal(ring.usedFlags, 0);
+  assert.equal(ring.usedIdx, 2);
+});
+
+test('polling, EVENT_IDX: avail_event stays behind while it goes on, and is the next index before the loop sleeps', () => {
+  const device = twoQueues();
+  using bench = new HvlBench({ devices: [{ device, eventIdx: true }] });
+  const driver = bench.driver(0, 3, TWO_RINGS, { features: EVENT_IDX });
+  assert.ok(driver.start());
+  bench.run();
+  assert.equal(device.active?.features.low, EVENT_IDX);
+  const ring = driver.rings[1] as HvlRing;
+  const wantsDoorbell = (): boolean => ring.availEvent === ring.availIdx;
+  assert.ok(wantsDoorbell());
+  bench.transport.disarm();
+  assert.ok(!wantsDoorbell());
+  ring.add({ addr: BUFFERS, len: 4 });
+  assert.ok(bench.look());
+  assert.ok(!wantsDoorbell(), 'the queue was drained, and the next chain is found by looking');
+  ring.add({ addr: BUFFERS, len: 4 });
+  assert.ok(bench.transport.arm(), 'what came in between is found');
+  assert.ok(wantsDoorbell());
   assert.equal(ring.usedIdx, 2);
 });

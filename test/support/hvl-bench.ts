@@ -22,6 +22,8 @@ export interface BenchDevice {
   /** Region size; default: the protocol's. */
   readonly regionBytes?: number;
   readonly static?: boolean;
+  /** Offer EVENT_IDX beside the device's features. */
+  readonly eventIdx?: boolean;
 }
 
 export interface BenchOptions {
@@ -114,7 +116,7 @@ export class HvlBench {
       base: POOL_BASE,
       bytes,
       withDtb,
-      devices: options.devices.map(({ device, regionBytes, static: fixed }) => ({
+      devices: options.devices.map(({ device, regionBytes, static: fixed, eventIdx }) => ({
         name: device.name,
         deviceId: device.deviceId,
         label: '',
@@ -122,6 +124,7 @@ export class HvlBench {
         configBytes: device.config.length,
         regionBytes: regionBytes ?? regionOf(device.name),
         static: fixed ?? false,
+        eventIdx: eventIdx ?? false,
       })),
     });
     const region = { gpa: POOL_BASE, hva: start, bytes };

@@ -64,6 +64,11 @@ export class HvlRing {
     return Atomics.load(this.#words, this.#at(this.used) / 2);
   }
 
+  /** With EVENT_IDX: the index behind which the device wants a doorbell. */
+  get availEvent(): number {
+    return Atomics.load(this.#words, this.#at(this.used + 4 + 8 * this.size) / 2);
+  }
+
   get availIdx(): number {
     return Atomics.load(this.#words, this.#at(this.avail + 2) / 2);
   }

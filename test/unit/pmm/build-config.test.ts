@@ -21,7 +21,27 @@ test('buildPmmConfig: nothing but an address and a size → the defaults of the 
     devices: [],
     confine: false,
     restartDetector: true,
+    eventIdx: false,
   });
+});
+
+test('event index: offered where it is asked for or Linux is started, but not to static or predefined devices', () => {
+  const asked = (options: Partial<PmmOptions>) =>
+    poolLayout(build({ devices: [{ type: 'rng' }], ...options })).slots.map(
+      ({ request }) => request.eventIdx,
+    );
+  const remote = { kind: 'qemu', arch: 'x86_64', kernel: 'k' } as const;
+  assert.deepEqual(asked({}), [false]);
+  assert.deepEqual(asked({ eventIdx: true }), [true]);
+  assert.deepEqual(asked({ remote }), [true]);
+  assert.deepEqual(asked({ remote, eventIdx: false }), [false]);
+  const none = { low: 0, high: 0 };
+  const devices = [
+    { type: 'rng', static: true },
+    { type: 'net', features: none },
+    { type: 'console' },
+  ] as const;
+  assert.deepEqual(asked({ eventIdx: true, devices }), [false, false, true]);
 });
 
 test('buildPmmConfig: devices in any order → slot order by type, order given within a type', () => {

@@ -24,6 +24,7 @@ function configWith(pool: PoolSpec): PmmConfig {
     devices: [],
     confine: false,
     restartDetector: true,
+    eventIdx: false,
   };
 }
 

@@ -27,9 +27,14 @@ test('pool of a guest: an address and a size → device tree, line 12, no device
     devices: [],
     confine: false,
     restartDetector: true,
+    eventIdx: true,
     irq: 12,
     storesWait: false,
   });
+});
+
+test('pool of a guest: VxWorks → no event index', () => {
+  assert.equal(build({}, { vxworks: true }).hvl?.eventIdx, false);
 });
 
 test('pool of a guest: console and root directory of the machine → in the pool; disks → on PCI', () => {

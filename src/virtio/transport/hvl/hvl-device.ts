@@ -183,8 +183,8 @@ export class HvlDevice implements Notifier {
     for (let q = 0; q < this.#queueCount; q++) {
       const queue = at(this.#queues, q);
       if (queue === undefined) continue;
+      queue.setPolled(!wanted);
       if (wanted) queue.enableKicks();
-      else queue.disableKicks();
     }
   }
 
@@ -325,7 +325,9 @@ export class HvlDevice implements Notifier {
     this.#queues = configs.map((config) => {
       if (config === undefined) return undefined;
       const queue = activateQueue(config, this.#memory, rings);
-      return typeof queue === 'string' ? undefined : queue;
+      if (typeof queue === 'string') return undefined;
+      if (this.#quiet) queue.setPolled(true);
+      return queue;
     });
     this.#state = RUNNING;
     this.#seenAvail.fill(-1); // examine every queue: buffers may have been added before DRIVER_OK
@@ -387,7 +389,6 @@ export class HvlDevice implements Notifier {
       const more = this.#device.processQueue(q);
       if (this.#state !== RUNNING) return true;
       if (more) this.#more[q] = 1;
-      if (this.#quiet) queue.disableKicks();
     }
     if (kicked) count(this.#device.counters, COUNTER_DOORBELLS, 1);
     return busy || kicked;

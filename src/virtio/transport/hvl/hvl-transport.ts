@@ -7,6 +7,7 @@
  *
  * Spec: docs/hvl.md. Thread: reactor ({@link HvlTransport.publish}: before the loop starts).
  */
+import { VIRTIO_F_EVENT_IDX } from '../../../abi/virtio.js';
 import type { GuestMemory } from '../../../memory/guest-memory.js';
 import { ConfigError, invariant } from '../../../util/errors.js';
 import type { EventLoop, Log } from '../../../util/ports.js';
@@ -75,6 +76,12 @@ interface Published {
   readonly static: StaticMode | undefined;
 }
 
+/** @param own features that the device has by itself */
+function offered({ request }: HvlSlot, own: Features): Features {
+  if (request.eventIdx !== true) return own;
+  return { ...own, low: (own.low | (1 << VIRTIO_F_EVENT_IDX)) >>> 0 };
+}
+
 /** See the file's head. Implements the reactor's `Pollable`. */
 export class HvlTransport {
   readonly #parts: HvlTransportParts;
@@ -100,7 +107,8 @@ export class HvlTransport {
       const device = devices[index] as VirtioDevice;
       const block = new RegisterBlock(parts.memory, slot.block);
       const mode = slot.request.static ? new StaticMode(block, slot, epoch) : undefined;
-      return { slot, device, block, features: options.features[index] ?? device.features, static: mode };
+      const features = options.features[index] ?? offered(slot, device.features);
+      return { slot, device, block, features, static: mode };
     });
     this.#devices = this.#published.map(
       (each) =>

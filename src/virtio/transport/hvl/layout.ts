@@ -45,6 +45,8 @@ export interface HvlDeviceRequest {
   readonly regionBytes: number;
   /** Publish a static descriptor (protocol extension) with PMM-placed rings. */
   readonly static: boolean;
+  /** Offer EVENT_IDX beside what the device offers by itself. Default false. */
+  readonly eventIdx?: boolean;
 }
 
 /** A ring placed by the PMM (static mode). */
