@@ -18,7 +18,8 @@ done
 if [ -n "$pool" ]; then insmod /lib/virtio_hvl.ko $pool || echo 'INNER-NO-MODULE virtio_hvl'; fi
 tty=/dev/${tty%%,*}
 turns=0
-while [ ! -c "$tty" ] && [ $turns -lt 100 ]; do
+# Its node is there a moment before it can be opened.
+while ! (exec < "$tty") 2> /dev/null && [ $turns -lt 200 ]; do
   usleep 50000
   turns=$((turns + 1))
 done
