@@ -124,11 +124,6 @@ export function fdtU64(value: number): FdtU64 {
   return { high: Math.floor(value / 0x1_0000_0000), low: value % 0x1_0000_0000 };
 }
 
-/** The child called `name`, or undefined. */
-export function findChild(node: FdtNode, name: string): FdtNode | undefined {
-  return node.children.find((child) => child.name === name);
-}
-
 /** The property called `name`, or undefined. */
 export function findProperty(node: FdtNode, name: string): FdtProperty | undefined {
   return node.properties.find((property) => property.name === name);

@@ -4,26 +4,9 @@
  *
  * Thread: reactor. Hot path: plain fields, nothing is allocated after construction.
  */
-import {
-  P9_DIRENT_HEADER_BYTES,
-  P9_MAX_WALK_NAMES,
-  P9_MAX_XATTR_BYTES,
-  P9_QTDIR,
-  P9_QTFILE,
-  P9_QTSYMLINK,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-} from '../abi/p9.js';
+import { P9_DIRENT_HEADER_BYTES, P9_MAX_WALK_NAMES, P9_MAX_XATTR_BYTES } from '../abi/p9.js';
 import { NativeBuffer } from '../memory/native-buffer.js';
 import type { WireWriter } from './wire.js';
-
-/** qid type of a file mode. */
-export function qidTypeOf(mode: number): number {
-  const type = mode & S_IFMT;
-  if (type === S_IFDIR) return P9_QTDIR;
-  return type === S_IFLNK ? P9_QTSYMLINK : P9_QTFILE;
-}
 
 /** The server's view of a file: two files have the same path exactly if they are the same file. */
 export class Qid {

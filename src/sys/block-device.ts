@@ -1,5 +1,5 @@
 /** Block devices: size, block sizes, discard. Results are >= 0 or -errno. Thread: any. */
-import { BLKDISCARD, BLKGETSIZE64, BLKIOOPT, BLKPBSZGET, BLKROGET, BLKSSZGET } from '../abi/linux.js';
+import { BLKDISCARD, BLKGETSIZE64, BLKIOOPT, BLKPBSZGET, BLKSSZGET } from '../abi/linux.js';
 import { getU64, setU64 } from '../util/u64.js';
 import { ioctl } from './fd.js';
 import { NativeBuffer } from './map.js';
@@ -32,11 +32,6 @@ export function physicalBlockBytes(fd: number): number {
 /** Best size of large transfers in bytes; 0 = not known. */
 export function optimalIoBytes(fd: number): number {
   return readInt(fd, BLKIOOPT);
-}
-
-/** 1 if the device cannot be written. */
-export function isReadOnlyDevice(fd: number): number {
-  return readInt(fd, BLKROGET);
 }
 
 /** Gives a range back to the device. Can block for long: never on the reactor. */

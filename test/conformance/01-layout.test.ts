@@ -2,10 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HVL_DEVICE_TYPES } from '#lkvm/abi/hvl.js';
+import { allOptions } from '#lkvm/cli/option-table.js';
+import { parseOptions } from '#lkvm/cli/parse-options.js';
+import { command as pmmCommand } from '#lkvm/cli/pmm.js';
+import { readPmmWords } from '#lkvm/cli/pmm-words.js';
 import { fdtToDts } from '#lkvm/fdt/dts.js';
 import { readFdt } from '#lkvm/fdt/reader.js';
+import { buildPmmConfig } from '#lkvm/pmm/build-config.js';
 import { ConfigError } from '#lkvm/util/errors.js';
-import { inSlotOrder, planLayout } from '#lkvm/virtio/transport/hvl/layout.js';
+import { planLayout } from '#lkvm/virtio/transport/hvl/layout.js';
 import { HvlBench, POOL_BASE } from '../support/hvl-bench.js';
 import { TestDevice } from '../support/hvl-devices.js';
 import { MAGIC, R, SENTINEL } from '../support/hvl-driver.js';
@@ -176,9 +181,13 @@ test('MUST 5: order and default sizes → those of the protocol', () => {
       ['console', 3, 0x6000, [128, 128]],
     ],
   );
-  const asked = ['console', 'p9', 'net', 'rng'].map((name) => ({ name }));
+  const words = parseOptions(allOptions(pmmCommand), [
+    ...['--shmem-addr', '0x37000000', '--shmem-size', '16M', '--console', 'virtio', '--9p', '/a,first'],
+    ...['-n', 'mode=user', '-n', 'mode=tap,tapif=t0', '--rng', '--9p', '/b,last'],
+  ]);
+  const { devices } = buildPmmConfig(readPmmWords(words).options);
   assert.deepEqual(
-    inSlotOrder(asked).map((each) => each.name),
-    ['p9', 'rng', 'net', 'console'],
+    devices.map((device) => (device.name === 'p9' ? device.tag : device.name)),
+    ['last', 'first', 'rng', 'net', 'net', 'console'],
   );
 });

@@ -24,8 +24,3 @@ export function featureSet(...bits: readonly number[]): Features {
 export function hasFeature(features: Features, bit: number): boolean {
   return ((bit < 32 ? features.low >>> bit : features.high >>> (bit - 32)) & 1) !== 0;
 }
-
-/** The bits in both sets. */
-export function commonFeatures(a: Features, b: Features): Features {
-  return { low: (a.low & b.low) >>> 0, high: (a.high & b.high) >>> 0 };
-}

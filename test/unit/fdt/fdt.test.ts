@@ -11,7 +11,6 @@ import {
   fdtNode,
   fdtTree,
   fdtU64,
-  findChild,
   findProperty,
   propBytes,
   propEmpty,
@@ -120,7 +119,6 @@ test('fdt: accessors → the values put in', () => {
   assert.deepEqual(stringsOf(value('names')), ['x', 'yz']);
   assert.deepEqual(cellsOf(value('n')), [1, 2]);
   assert.equal(findProperty(root, 'other'), undefined);
-  assert.equal(findChild(root, 'other'), undefined);
 });
 
 test('fdt: accessors on a value of another shape → FdtError', () => {

@@ -19,7 +19,6 @@ import {
   HVL_BLOCK_BYTES,
   HVL_BLOCK_PAGE_BYTES,
   HVL_CONFIG_MAX_BYTES,
-  HVL_DEVICE_TYPES,
   HVL_FDT_BYTES,
   HVL_MAX_BLOCKS,
   HVL_PAGE_BYTES,
@@ -99,7 +98,7 @@ export interface HvlLayoutRequest {
   /** `--shmem-size` in bytes, a multiple of 4096. */
   readonly bytes: number;
   readonly withDtb: boolean;
-  /** In slot order; see {@link inSlotOrder}. */
+  /** In slot order. */
   readonly devices: readonly HvlDeviceRequest[];
 }
 
@@ -107,28 +106,6 @@ export interface HvlLayoutRequest {
 const MAX_DEVICES_DTB = 256;
 /** The static descriptor has 32 bits for the arena's length. */
 const MAX_ARENA = 0xffff_f000;
-
-/** Bytes of a device's region by default. @param name a name in HVL_DEVICE_TYPES. Errors: ConfigError for another */
-export function defaultRegionBytes(name: string): number {
-  const type = HVL_DEVICE_TYPES.find((each) => each.name === name);
-  if (type !== undefined) return type.regionBytes;
-  const known = HVL_DEVICE_TYPES.map((each) => each.name).join(', ');
-  throw new ConfigError(`unknown device type "${name}": known are ${known}`);
-}
-
-/**
- * Sorts devices as the protocol orders slots: by type; 9p shares in reverse, others in the order given.
- * @returns a new array. Devices of unknown type come last.
- */
-export function inSlotOrder<T extends { readonly name: string }>(devices: readonly T[]): T[] {
-  const rank = (name: string): number => {
-    const index = HVL_DEVICE_TYPES.findIndex((type) => type.name === name);
-    return index < 0 ? HVL_DEVICE_TYPES.length : index;
-  };
-  const shares = devices.filter((device) => device.name === 'p9').reverse();
-  const others = devices.filter((device) => device.name !== 'p9');
-  return [...shares, ...others].sort((a, b) => rank(a.name) - rank(b.name));
-}
 
 /**
  * Places every device in the pool.

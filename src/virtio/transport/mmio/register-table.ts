@@ -3,7 +3,6 @@
  * check both. Access is the driver's. Spec: virtio 1.2 section 4.2.2.
  */
 import {
-  VIRTIO_MMIO_CONFIG,
   VIRTIO_MMIO_CONFIG_GENERATION,
   VIRTIO_MMIO_DEVICE_FEATURES,
   VIRTIO_MMIO_DEVICE_FEATURES_SEL,
@@ -84,6 +83,3 @@ export const MMIO_REGISTERS: readonly MmioRegister[] = [
   register(VIRTIO_MMIO_QUEUE_RESET, 'rw', 'QueueReset', '1 resets the queue; reads 0: it is done'),
   register(VIRTIO_MMIO_CONFIG_GENERATION, 'r', 'ConfigGeneration', 'counts changes of the config space'),
 ];
-
-/** Where the config space begins; it is read in 1, 2 or 4 bytes at any offset. */
-export const MMIO_CONFIG_OFFSET = VIRTIO_MMIO_CONFIG;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { commonFeatures, featureSet, hasFeature, NO_FEATURES } from '#lkvm/virtio/core/features.js';
+import { featureSet, hasFeature, NO_FEATURES } from '#lkvm/virtio/core/features.js';
 
 const bits = fc.uniqueArray(fc.nat(63));
 
@@ -15,15 +15,6 @@ test('featureSet, hasFeature: any bits → exactly those, both words unsigned', 
         found,
         [...list].sort((a, b) => a - b),
       );
-    }),
-  );
-});
-
-test('commonFeatures: any two sets → the bits in both', () => {
-  fc.assert(
-    fc.property(bits, bits, (a, b) => {
-      const both = a.filter((bit) => b.includes(bit));
-      assert.deepEqual(commonFeatures(featureSet(...a), featureSet(...b)), featureSet(...both));
     }),
   );
 });

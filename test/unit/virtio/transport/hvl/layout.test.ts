@@ -3,12 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { HVL_DEVICE_TYPES } from '#lkvm/abi/hvl.js';
 import { ConfigError } from '#lkvm/util/errors.js';
-import {
-  defaultRegionBytes,
-  type HvlDeviceRequest,
-  inSlotOrder,
-  planLayout,
-} from '#lkvm/virtio/transport/hvl/layout.js';
+import { type HvlDeviceRequest, planLayout } from '#lkvm/virtio/transport/hvl/layout.js';
 
 const BASE = 0x3700_0000;
 const MIB = 0x10_0000;
@@ -153,29 +148,6 @@ test('planLayout: bad addresses and sizes → one line each', () => {
   assert.match(refused(true, [request('rng', { queueMaxSizes: [3] })]), /queue size of rng 3/);
   assert.match(refused(true, [request('rng', { queueMaxSizes: [65536] })]), /queue size of rng 65536/);
   assert.match(refused(true, [request('p9', { configBytes: 129 })]), /129 bytes of config space/);
-});
-
-test('inSlotOrder: types sorted as the protocol says, 9p reversed, NICs kept', () => {
-  const devices = [
-    { name: 'console', id: 1 },
-    { name: 'net', id: 2 },
-    { name: 'p9', id: 3 },
-    { name: 'net', id: 4 },
-    { name: 'rng', id: 5 },
-    { name: 'p9', id: 6 },
-  ];
-  assert.deepEqual(
-    inSlotOrder(devices).map((device) => device.id),
-    [6, 3, 5, 2, 4, 1],
-  );
-});
-
-test('defaultRegionBytes: known → protocol size, unknown → ConfigError naming the known', () => {
-  assert.equal(defaultRegionBytes('net'), 0x80000);
-  assert.throws(
-    () => defaultRegionBytes('blk'),
-    /unknown device type "blk": known are p9, vsock, rng, net, console/,
-  );
 });
 
 test('planLayout: any accepted layout → all parts inside the pool, aligned, no overlap', () => {
