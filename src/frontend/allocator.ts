@@ -4,6 +4,8 @@
  *
  * Used at set-up and by callers that want buffers the device can reach without a copy; never per request.
  */
+
+import { alignUp } from '../util/numbers.js';
 import { PoolExhaustedError } from './errors.js';
 import type { FrontEndPool, PoolBuffer } from './pool.js';
 
@@ -75,10 +77,6 @@ export class Arena {
       this.#gaps.splice(k + 1, 1);
     }
   }
-}
-
-function alignUp(value: number, align: number): number {
-  return Math.ceil(value / align) * align;
 }
 
 /** The memory one device may use: its own arena, then the common one. */

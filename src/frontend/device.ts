@@ -22,6 +22,7 @@ import {
   VIRTIO_ID_ENTROPY,
   VIRTIO_ID_NET,
 } from '../abi/virtio.js';
+import { alignUp } from '../util/numbers.js';
 import { at } from '../util/typed.js';
 import { Arena, DeviceMemory } from './allocator.js';
 import type { FoundDevice } from './discovery.js';
@@ -262,10 +263,6 @@ export class Device {
     const own = new Arena(found.shmBase + PAGE, ownRegion ? found.shmBytes - PAGE : 0);
     return new DeviceMemory(pool, this.name, ownRegion ? [own, common] : [common]);
   }
-}
-
-function alignUp(value: number, align: number): number {
-  return Math.ceil(value / align) * align;
 }
 
 function powerOfTwoBelow(value: number): number {

@@ -26,6 +26,7 @@ import {
 import { readFdt } from '../fdt/reader.js';
 import { FdtError, type FdtNode, findProperty, stringsOf, u64sOf } from '../fdt/tree.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
+import { hex } from '../util/numbers.js';
 import { DiscoveryError } from './errors.js';
 import { FrontEndPool } from './pool.js';
 import { Registers } from './registers.js';
@@ -189,8 +190,4 @@ function readDevice(pool: FrontEndPool, index: number, block: number, address: n
     shmBase,
     shmBytes: Math.min(shmBytes, pool.bytes - shmBase),
   };
-}
-
-function hex(value: number): string {
-  return `0x${value.toString(16)}`;
 }

@@ -26,6 +26,7 @@ import {
   HVLS_VERSION_OFF,
 } from '../abi/hvl.js';
 import { VIRTQ_SIZE_MAX } from '../abi/virtio-ring.js';
+import { isPowerOfTwo } from '../util/numbers.js';
 import { ringBytes } from './driver-queue.js';
 import { HandshakeError } from './errors.js';
 import { type HandshakeTiming, ringAndLook, ringAndWait } from './handshake.js';
@@ -97,7 +98,8 @@ export function readStatic(
     const offset = shmBase + registers.load(at + HVLS_QUEUE_RING_OFF);
     const size = registers.load(at + HVLS_QUEUE_NUM_OFF);
     const align = registers.load(at + HVLS_QUEUE_ALIGN_OFF);
-    if (!isPowerOfTwo(size, 1, VIRTQ_SIZE_MAX) || !isPowerOfTwo(align, 4, 0x10000)) return undefined;
+    if (!isPowerOfTwo(size) || size > VIRTQ_SIZE_MAX) return undefined;
+    if (!isPowerOfTwo(align) || align < 4 || align > 0x10000) return undefined;
     if (offset % HVL_PAGE_BYTES !== 0 || offset + ringBytes(size, align) > pool.bytes) return undefined;
     rings.push({ offset, size, align });
   }
@@ -112,10 +114,6 @@ export function readStatic(
     arena,
     arenaBytes,
   };
-}
-
-function isPowerOfTwo(value: number, least: number, most: number): boolean {
-  return value >= least && value <= most && (value & (value - 1)) === 0;
 }
 
 /**

@@ -4,6 +4,7 @@
  * Every error is one line: what is wrong, the value given, what is allowed, what to do. Thread: main.
  */
 import { ConfigError } from '../util/errors.js';
+import { hex } from '../util/numbers.js';
 import type { DeviceSettings, HvlDeviceSpec, RngSpec } from '../workers/reactor/device-spec.js';
 import { checkTags, consoleSpec, p9Spec, queueSettings } from './device-config.js';
 import type { DeviceName } from './device-facts.js';
@@ -59,10 +60,6 @@ export function buildHvlConfig(options: HvlOptions): HvlConfig {
   };
   poolLayout(config); // refuses what does not fit
   return config;
-}
-
-function hex(value: number): string {
-  return `0x${value.toString(16)}`;
 }
 
 function checkAddress(address: number): void {

@@ -7,6 +7,7 @@ import * as map from '../arch/x86_64/memory-map.js';
 import { deviceFacts } from '../machine/device-facts.js';
 import { buildHvlConfig } from '../machine/hvl-config.js';
 import { ConfigError } from '../util/errors.js';
+import { hex } from '../util/numbers.js';
 import type { VmHvlConfig } from './config.js';
 import type { VmHvlOptions } from './options.js';
 
@@ -98,8 +99,4 @@ function checkPlace(start: number, bytes: number, ramBytes: number): void {
 
 function taken(start: number, bytes: number, what: string): Taken {
   return { start, end: start + bytes, what };
-}
-
-function hex(value: number): string {
-  return `0x${value.toString(16)}`;
 }

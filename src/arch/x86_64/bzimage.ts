@@ -32,13 +32,14 @@ import {
   XLF_KERNEL_64,
 } from '../../abi/linux-boot.js';
 import { StartError } from '../../util/errors.js';
+import { alignUp, hex } from '../../util/numbers.js';
 import { getU64 } from '../../util/u64.js';
 import { writeDescriptorTable, writePageTables } from './boot-tables.js';
 import { lowRamEnd } from './e820.js';
 import { entryState } from './entry.js';
-import { alignUp, mebibytes } from './guest-bytes.js';
+import { mebibytes } from './guest-bytes.js';
 import { loadInitrd } from './initrd.js';
-import { hex, type LoadContext, type LoadedGuest } from './load-request.js';
+import type { LoadContext, LoadedGuest } from './load-request.js';
 import { HIGH_MEMORY, HOLE_START, ZERO_PAGE } from './memory-map.js';
 import { writeCommandLine, writeZeroPage } from './zero-page.js';
 

@@ -44,8 +44,8 @@ import {
   PT_NOTE,
 } from '../../abi/elf.js';
 import { StartError } from '../../util/errors.js';
+import { alignUp } from '../../util/numbers.js';
 import { getU64 } from '../../util/u64.js';
-import { alignUp } from './guest-bytes.js';
 import type { ImageFile } from './image-file.js';
 import type { LoadContext } from './load-request.js';
 import { loadSegments, type Segment } from './segments.js';

@@ -6,9 +6,9 @@
 import { GuestMemory } from '../../memory/guest-memory.js';
 import { mapPrivate, unmap } from '../../memory/host-pages.js';
 import { StartError } from '../../util/errors.js';
+import { alignUp, hex } from '../../util/numbers.js';
 import { entryState } from './entry.js';
-import { alignUp } from './guest-bytes.js';
-import { hex, type LoadContext, type LoadedGuest } from './load-request.js';
+import type { LoadContext, LoadedGuest } from './load-request.js';
 import { FOUR_GIB, HIGH_MEMORY, TSS } from './memory-map.js';
 
 const PAGE = 4096;

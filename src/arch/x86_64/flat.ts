@@ -3,8 +3,9 @@
  * parameters, no BIOS and no interrupt vectors: such an image brings its own.
  */
 import { StartError } from '../../util/errors.js';
+import { hex } from '../../util/numbers.js';
 import { entryState } from './entry.js';
-import { hex, type LoadContext, type LoadedGuest } from './load-request.js';
+import type { LoadContext, LoadedGuest } from './load-request.js';
 import { EBDA, FLAT_IMAGE } from './memory-map.js';
 
 const SEGMENT = FLAT_IMAGE / 16;

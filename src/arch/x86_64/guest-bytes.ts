@@ -35,13 +35,3 @@ export function writeString(memory: GuestMemory, gpa: number, text: string): num
 export function mebibytes(bytes: number): string {
   return `${Math.ceil(bytes / 0x10_0000)} MiB`;
 }
-
-/** `value` rounded up to a multiple of `alignment`. */
-export function alignUp(value: number, alignment: number): number {
-  return Math.ceil(value / alignment) * alignment;
-}
-
-/** `value` rounded down to a multiple of `alignment`. */
-export function alignDown(value: number, alignment: number): number {
-  return Math.floor(value / alignment) * alignment;
-}

@@ -1,9 +1,10 @@
 /** Where the initial RAM disk goes: as high as the kernel allows, so that it is out of the way of what the kernel unpacks. */
 import { StartError } from '../../util/errors.js';
+import { alignDown, alignUp, hex } from '../../util/numbers.js';
 import { lowRamEnd } from './e820.js';
-import { alignDown, alignUp, mebibytes } from './guest-bytes.js';
+import { mebibytes } from './guest-bytes.js';
 import { ImageFile } from './image-file.js';
-import { hex, type LoadContext } from './load-request.js';
+import type { LoadContext } from './load-request.js';
 
 const PAGE = 4096;
 

@@ -45,8 +45,3 @@ export interface LoadContext {
   /** First bytes of the file: HEAD_BYTES, or all if it is shorter. */
   readonly head: Buffer;
 }
-
-/** A hexadecimal address for messages. */
-export function hex(value: number): string {
-  return `0x${value.toString(16)}`;
-}

@@ -48,6 +48,7 @@ import {
   MULTIBOOT_VIDEO_MODE,
 } from '../../abi/multiboot.js';
 import { StartError } from '../../util/errors.js';
+import { hex } from '../../util/numbers.js';
 import { setU64 } from '../../util/u64.js';
 import { writeDescriptorTable } from './boot-tables.js';
 import { lowRamEnd, memoryMap } from './e820.js';
@@ -55,7 +56,7 @@ import { isElf, loadElf, parseElf } from './elf.js';
 import { entryState } from './entry.js';
 import { guestView, writeString } from './guest-bytes.js';
 import { type LoadedInitrd, loadInitrd } from './initrd.js';
-import { hex, type LoadContext, type LoadedGuest } from './load-request.js';
+import type { LoadContext, LoadedGuest } from './load-request.js';
 import { COMMAND_LINE, COMMAND_LINE_BYTES, EBDA, FOUR_GIB, HIGH_MEMORY, ZERO_PAGE } from './memory-map.js';
 import { loadSegments } from './segments.js';
 

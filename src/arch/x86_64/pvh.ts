@@ -27,6 +27,7 @@ import {
   XEN_HVM_START_VERSION,
 } from '../../abi/pvh.js';
 import type { GuestMemory } from '../../memory/guest-memory.js';
+import { hex } from '../../util/numbers.js';
 import { setU64 } from '../../util/u64.js';
 import { writeDescriptorTable } from './boot-tables.js';
 import { memoryMap } from './e820.js';
@@ -34,7 +35,7 @@ import { type ElfImage, findNote, loadElf } from './elf.js';
 import { entryState } from './entry.js';
 import { guestView } from './guest-bytes.js';
 import { type LoadedInitrd, loadInitrd } from './initrd.js';
-import { hex, type LoadContext, type LoadedGuest, type LoadRequest } from './load-request.js';
+import type { LoadContext, LoadedGuest, LoadRequest } from './load-request.js';
 import { COMMAND_LINE, COMMAND_LINE_BYTES, ZERO_PAGE } from './memory-map.js';
 import { INITRD_LIMIT_32, INITRD_LIMIT_64 } from './vmlinux.js';
 import { writeCommandLine } from './zero-page.js';

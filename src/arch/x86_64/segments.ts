@@ -1,7 +1,8 @@
 /** Parts of a file that are loaded at addresses the file itself names. */
 import { StartError } from '../../util/errors.js';
-import { alignUp, mebibytes } from './guest-bytes.js';
-import { hex, type LoadContext } from './load-request.js';
+import { alignUp, hex } from '../../util/numbers.js';
+import { mebibytes } from './guest-bytes.js';
+import type { LoadContext } from './load-request.js';
 import {
   COMMAND_LINE,
   COMMAND_LINE_BYTES,

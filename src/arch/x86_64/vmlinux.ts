@@ -12,11 +12,12 @@ import {
   LINUX_HEADER_MAGIC,
   LOADED_HIGH,
 } from '../../abi/linux-boot.js';
+import { hex } from '../../util/numbers.js';
 import { writeDescriptorTable, writePageTables } from './boot-tables.js';
 import { type ElfImage, loadElf } from './elf.js';
 import { entryState } from './entry.js';
 import { loadInitrd } from './initrd.js';
-import { hex, type LoadContext, type LoadedGuest } from './load-request.js';
+import type { LoadContext, LoadedGuest } from './load-request.js';
 import { COMMAND_LINE_BYTES, ZERO_PAGE } from './memory-map.js';
 import { writeCommandLine, writeZeroPage } from './zero-page.js';
 

@@ -3,10 +3,11 @@
  * the boot line is a string at another one. There are no other parameters.
  */
 import { StartError } from '../../util/errors.js';
+import { hex } from '../../util/numbers.js';
 import { writeDescriptorTable } from './boot-tables.js';
 import { entryState } from './entry.js';
 import { writeString } from './guest-bytes.js';
-import { hex, type LoadContext, type LoadedGuest } from './load-request.js';
+import type { LoadContext, LoadedGuest } from './load-request.js';
 import { VXWORKS_BOOT_LINE, VXWORKS_IMAGE, VXWORKS_STACK } from './memory-map.js';
 
 /** Loads such a kernel, whatever its file looks like. Errors: StartError. */

@@ -1,6 +1,7 @@
 /** What `lkvm inspect` prints, for people and for programs. */
 import type { PoolReport, RingReport, SlotReport } from '../../pmm/inspect-file.js';
-import { bytesText, hex } from '../layout/facts.js';
+import { hex } from '../../util/numbers.js';
+import { bytesText } from '../layout/facts.js';
 
 /** Text with a trailing newline. @param all also registers that are 0 */
 export function reportText(report: PoolReport, all: boolean): string {

@@ -1,6 +1,8 @@
 /** The memory map as a C header for front ends. Compiles as C89 and later, as C++ and in assembler sources. */
+
+import { hex } from '../../util/numbers.js';
 import type { HvlLayout, HvlSlot } from '../../virtio/transport/hvl/layout.js';
-import { hex, type LayoutInput, slotSymbol, slotTitle, typeOfSlot } from './facts.js';
+import { type LayoutInput, slotSymbol, slotTitle, typeOfSlot } from './facts.js';
 
 /** A definition: name without prefix, value, comment. */
 type Definition = readonly [name: string, value: string, comment: string];

@@ -5,7 +5,8 @@ import { fdtToDts, nodeLines } from '../../fdt/dts.js';
 import { fdtNode, propString, propU32 } from '../../fdt/tree.js';
 import { layoutTree } from '../../machine/pool-map.js';
 import { ConfigError } from '../../util/errors.js';
-import { hex, type LayoutInput, slotSymbol, slotTitle } from './facts.js';
+import { hex } from '../../util/numbers.js';
+import { type LayoutInput, slotSymbol, slotTitle } from './facts.js';
 
 const BLOCK_BYTES = 0x200;
 

@@ -10,11 +10,6 @@ export interface LayoutInput {
   readonly layout: HvlLayout;
 }
 
-/** "0x37000000". @param digits at least so many, with zeros in front */
-export function hex(value: number, digits = 0): string {
-  return `0x${value.toString(16).padStart(digits, '0')}`;
-}
-
 /** "16 MiB", "15.4 MiB", "512 bytes". */
 export function bytesText(bytes: number): string {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -3,8 +3,9 @@
  * single SVG without scripts, fonts or references, readable on a light and on a dark page.
  */
 import { type Segment, segments } from '../../machine/pool-map.js';
+import { hex } from '../../util/numbers.js';
 import type { HvlLayout } from '../../virtio/transport/hvl/layout.js';
-import { bytesText, hex, type LayoutInput, slotTitle, typeOfSlot } from './facts.js';
+import { bytesText, type LayoutInput, slotTitle, typeOfSlot } from './facts.js';
 
 const WIDTH = 900;
 const LEFT = 150;

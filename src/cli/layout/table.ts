@@ -1,7 +1,8 @@
 /** The memory map as a table for people. */
 import { type Segment, segments } from '../../machine/pool-map.js';
+import { hex } from '../../util/numbers.js';
 import type { HvlLayout, HvlSlot } from '../../virtio/transport/hvl/layout.js';
-import { bytesText, hex, type LayoutInput, slotTitle, typeOfSlot } from './facts.js';
+import { bytesText, type LayoutInput, slotTitle, typeOfSlot } from './facts.js';
 
 /** Columns padded to the widest cell; numbers are right-aligned by the caller. */
 function columns(rows: readonly (readonly string[])[]): string[] {

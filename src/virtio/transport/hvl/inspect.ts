@@ -45,6 +45,7 @@ import { VIRTIO_CONFIG_S_DRIVER_OK } from '../../../abi/virtio.js';
 import { VIRTQ_SIZE_MAX } from '../../../abi/virtio-ring.js';
 import { fdtTotalBytes, readFdt } from '../../../fdt/reader.js';
 import { findProperty, u64sOf } from '../../../fdt/tree.js';
+import { isPowerOfTwo } from '../../../util/numbers.js';
 import { legacyRingBytes, legacyRingLayout } from '../../queue/ring-layout.js';
 import { configText } from './inspect-config.js';
 import { waitingFor } from './inspect-waiting.js';
@@ -269,8 +270,8 @@ function staticRings(block: DataView, shmBase: number): RingPlace[] {
 
 function ringReport(pool: Uint8Array, base: number, place: RingPlace): RingReport[] {
   const { queue, gpa, size, align } = place;
-  if (size < 1 || size > VIRTQ_SIZE_MAX || (size & (size - 1)) !== 0) return [];
-  if (align < 4 || (align & (align - 1)) !== 0) return [];
+  if (!isPowerOfTwo(size) || size > VIRTQ_SIZE_MAX) return [];
+  if (align < 4 || !isPowerOfTwo(align)) return [];
   const at = gpa - base;
   if (at < 0 || at + legacyRingBytes(size, align) > pool.length) return [];
   const { avail, used } = legacyRingLayout(at, size, align);

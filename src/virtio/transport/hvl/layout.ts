@@ -27,6 +27,7 @@ import {
 } from '../../../abi/hvl.js';
 import { VIRTQ_SIZE_MAX } from '../../../abi/virtio-ring.js';
 import { ConfigError } from '../../../util/errors.js';
+import { alignUp, hex } from '../../../util/numbers.js';
 import { legacyRingBytes } from '../../queue/ring-layout.js';
 
 /** What a device needs in the pool. */
@@ -118,14 +119,6 @@ export function planLayout(request: HvlLayoutRequest): HvlLayout {
   return request.withDtb ? planWithDtb(request) : planWithoutDtb(request);
 }
 
-function hex(value: number): string {
-  return `0x${value.toString(16)}`;
-}
-
-function alignUp(value: number): number {
-  return Math.ceil(value / HVL_QUEUE_ALIGN) * HVL_QUEUE_ALIGN;
-}
-
 function checkPool({ base, bytes }: HvlLayoutRequest): void {
   if (!Number.isSafeInteger(base) || base <= 0 || base % HVL_PAGE_BYTES !== 0) {
     throw new ConfigError(`--shmem-addr ${hex(base)}: must be a multiple of 4096 and not 0`);
@@ -179,7 +172,7 @@ function placeRings(device: HvlDeviceRequest, start: number): { rings: StaticRin
   let cursor = start;
   const rings = device.queueMaxSizes.map((size) => {
     const ring = { gpa: cursor, size, bytes: legacyRingBytes(size, HVL_QUEUE_ALIGN) };
-    cursor = alignUp(cursor + ring.bytes);
+    cursor = alignUp(cursor + ring.bytes, HVL_QUEUE_ALIGN);
     return ring;
   });
   return { rings, end: cursor };

@@ -32,6 +32,7 @@ import {
   VIRTIO_MMIO_QUEUE_SEL,
 } from '../../../abi/hvl.js';
 import type { GuestMemory } from '../../../memory/guest-memory.js';
+import { isPowerOfTwo } from '../../../util/numbers.js';
 import { activateQueue, type QueueConfig } from '../../queue/queue-config.js';
 import { legacyRingBytes, legacyRingLayout } from '../../queue/ring-layout.js';
 import type { RegisterBlock } from './block.js';
@@ -56,10 +57,6 @@ function same(a: QueueRegisters | undefined, sel: number, num: number, align: nu
 
 function isSentinel(value: number): boolean {
   return value === HVL_SENTINEL || value === HVL_SHADOW_SENTINEL;
-}
-
-function isPowerOfTwo(value: number): boolean {
-  return value !== 0 && (value & (value - 1)) === 0;
 }
 
 export class QueueRequests {
