@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import koffi from 'koffi';
+import { UV_SIGNAL } from '#lkvm/abi/libuv.js';
 import { EPOLLIN, SIGHUP, SIGINT } from '#lkvm/abi/linux.js';
 import { Epoll } from '#lkvm/sys/epoll.js';
 import { SignalFd } from '#lkvm/sys/signal-fd.js';
@@ -37,4 +39,9 @@ test('SignalFd: a signal comes, Node listens for it, too → both hear of it', a
   clearInterval(awake);
   assert.equal(ready(epoll, 0), 1);
   epoll.close();
+});
+
+test('UV_SIGNAL: asked of libuv itself → the type it calls "signal"', () => {
+  const nameOf = koffi.load(null).func('const char *uv_handle_type_name(int type)');
+  assert.equal(nameOf(UV_SIGNAL), 'signal');
 });
