@@ -12,6 +12,8 @@ const TOUR = 'help; ls /; ping 3; rng 16; exit';
 /** `DIR[,rw]`. Errors: ConfigError. */
 function parseShare(value: string): { share: string; shareWritable: boolean } {
   const comma = value.lastIndexOf(',');
+  if (value === '' || comma === 0)
+    throw new ConfigError(`--share "${value}" names no directory; write --share DIR or --share DIR,rw`);
   if (comma < 0) return { share: value, shareWritable: false };
   const word = value.slice(comma + 1);
   if (word !== 'rw')

@@ -75,6 +75,24 @@ test('demo --json: one object as the last line, with the documented keys', async
   }
 });
 
+test('demo: no place for its files → 128 and what to do; --share of nothing → 129', async () => {
+  const env = { ...process.env, TMPDIR: '/nonexistent' };
+  const { status, stderr } = spawnSync(process.execPath, [MAIN, 'demo', '-e', 'exit'], {
+    env,
+    encoding: 'utf8',
+  });
+  assert.equal(status, 128);
+  assert.match(
+    stderr,
+    /^ {2}Fatal: cannot make a folder in \/nonexistent: ENOENT; set TMPDIR to a folder .*\n$/,
+  );
+  for (const share of ['', ',rw']) {
+    const result = await lkvm(['demo', '--share', share, '-e', 'exit']);
+    assert.deepEqual([result.code, result.stdout], [129, '']);
+    assert.match(result.stderr, /--share "(,rw)?" names no directory; write --share DIR or --share DIR,rw/);
+  }
+});
+
 test('demo --share DIR: read-only → a write fails and nothing changes', async (t) => {
   const share = tempDir(t);
   writeFileSync(join(share, 'kept'), 'old');

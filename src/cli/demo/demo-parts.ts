@@ -17,8 +17,9 @@ export class DemoPlace implements Disposable {
   readonly #folders: string[];
   readonly #onExit = () => this.#remove();
 
+  /** Errors: StartError. */
   constructor() {
-    const folder = mkdtempSync(join(tmpdir(), PREFIX));
+    const folder = temporaryFolder();
     const memory = memoryFolder() ?? folder;
     this.#folders = memory === folder ? [folder] : [folder, memory];
     this.poolPath = join(memory, 'pool');
@@ -33,6 +34,18 @@ export class DemoPlace implements Disposable {
 
   #remove(): void {
     for (const folder of this.#folders) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function temporaryFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), PREFIX));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new StartError(
+      `cannot make a folder in ${tmpdir()}: ${code ?? String(error)}; set TMPDIR to a folder that you may write`,
+      error,
+    );
   }
 }
 
