@@ -154,7 +154,7 @@ async function bounceCosts(machine: PeerMachine): Promise<string> {
 
 /** A PMM with the devices that the machine of QEMU has. */
 async function startPmm(socket: string, folder: string): Promise<HostProcess> {
-  const pool = ['--shmem-addr', '0xd4000000', '--shmem-size', String(POOL_BYTES)];
+  const pool = ['--shmem-addr', '0xd4000000', '--shmem-size', String(POOL_BYTES), '--event-idx'];
   const devices = ['--rng', '--9p', `${folder},share`, '--network', 'mode=tap,tapif=tap0'];
   const words = [MAIN, 'pmm', ...pool, '--shmem-backend', `ivshmem-server:${socket}`, ...devices];
   const pmm = new HostProcess('PMM', [process.execPath, ...words]);

@@ -1,5 +1,6 @@
 /** A network device over a back end of plain memory. */
 import { COUNTER_COUNT } from '#lkvm/util/counters.js';
+import type { EventLoop } from '#lkvm/util/ports.js';
 import type { Features } from '#lkvm/virtio/core/features.js';
 import { NetDevice } from '#lkvm/virtio/devices/net/device.js';
 import { DeviceRig, type DeviceRigOptions } from './device-rig.js';
@@ -10,6 +11,7 @@ const MAC = [2, 0x15, 0x15, 0x15, 0x15, 0x15];
 export interface NetRigOptions extends Partial<DeviceRigOptions> {
   readonly offered?: Features;
   readonly offloads?: number;
+  readonly loop?: EventLoop;
 }
 
 export function netRig(options: NetRigOptions = {}) {
@@ -23,6 +25,7 @@ export function netRig(options: NetRigOptions = {}) {
     queueSizes: [256, 256],
     mac: MAC,
     features: options.offered,
+    loop: options.loop,
   });
   return { net, counters, device, rig: new DeviceRig(device, { sizes: [256, 256], ...options }) };
 }

@@ -141,6 +141,7 @@ export class VirtQueue {
   #unsignalled = 0;
   #usedFlags = 0;
   #polled = false;
+  #lingering = false;
   /** `avail.idx` when `pop` or `enableKicks` last looked. */
   #lookedIdx = 0;
 
@@ -289,12 +290,20 @@ export class VirtQueue {
   }
 
   /**
+   * The device looks at the ring again in a moment and wants no kicks until then: {@link enableKicks} only looks. Switched
+   * off, it does not ask for kicks yet: call {@link enableKicks}.
+   */
+  setLingering(lingering: boolean): void {
+    this.#lingering = lingering;
+  }
+
+  /**
    * Asks for kicks again, then looks once more. Call it when `pop` said CHAIN_EMPTY.
    * @returns true if something became available meanwhile: drain again soon, its kick may never come. Chains that the
    *   device knows of and left in the ring do not count.
    */
   enableKicks(): boolean {
-    if (this.#polled) {
+    if (this.#polled || this.#lingering) {
       // The look is enough.
     } else if (this.#eventIdx) {
       Atomics.store(this.#used16, this.#availEventAt, this.#nextAvail);

@@ -97,7 +97,9 @@ export class DeviceMaker {
 
   async #net({ backend, mac, queueSizes, features }: NetSpec, counters: Counters): Promise<VirtioDevice> {
     const { NetDevice } = await import('../../virtio/devices/net/device.js');
-    return new NetDevice({ backend: await this.#netBackend(backend), counters, queueSizes, mac, features });
+    const { loop } = this.#around;
+    const made = await this.#netBackend(backend);
+    return new NetDevice({ backend: made, counters, queueSizes, mac, features, loop });
   }
 
   async #netBackend(spec: NetSpec['backend']): Promise<NetBackend> {

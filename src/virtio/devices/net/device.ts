@@ -6,6 +6,7 @@ import {
   VIRTIO_NET_F_STATUS,
 } from '../../../abi/virtio.js';
 import type { Counters } from '../../../util/counters.js';
+import type { EventLoop } from '../../../util/ports.js';
 import { at } from '../../../util/typed.js';
 import type { ActiveDevice, VirtioDevice } from '../../core/device.js';
 import { type Features, featureSet } from '../../core/features.js';
@@ -38,6 +39,8 @@ export interface NetOptions {
   readonly mac: readonly number[];
   /** Features offered instead of MAC, MRG_RXBUF and the back end's offloads. */
   readonly features?: Features | undefined;
+  /** For looking by timer while a driver sends in bulk. */
+  readonly loop?: EventLoop | undefined;
 }
 
 class NetRun {
@@ -59,6 +62,7 @@ export class NetDevice implements VirtioDevice, NetListener {
   readonly config: Uint8Array;
   readonly counters: Counters;
   readonly #backend: NetBackend;
+  readonly #loop: EventLoop | undefined;
   readonly #rxIov: IovCache;
   readonly #txIov: IovCache;
   #run: NetRun | undefined;
@@ -76,6 +80,7 @@ export class NetDevice implements VirtioDevice, NetListener {
     this.config = netConfig(options.mac);
     this.counters = options.counters;
     this.#backend = backend;
+    this.#loop = options.loop;
     this.#rxIov = new IovCache(Math.min(MAX_ENTRIES, 2 * at(queueSizes, RX)), RX_STAGING_BYTES);
     this.#txIov = new IovCache(Math.min(MAX_ENTRIES, at(queueSizes, TX)), MAX_PACKET_BYTES);
     backend.setListener(this);
@@ -92,6 +97,7 @@ export class NetDevice implements VirtioDevice, NetListener {
   }
 
   reset(): void {
+    this.#run?.sender?.stop();
     this.#run = undefined;
     this.#backend.stop();
   }
@@ -99,7 +105,10 @@ export class NetDevice implements VirtioDevice, NetListener {
   resetQueue(queueIndex: number): void {
     const run = this.#run;
     if (run === undefined) return;
-    if (queueIndex === TX) run.sender = undefined;
+    if (queueIndex === TX) {
+      run.sender?.stop();
+      run.sender = undefined;
+    }
     if (queueIndex !== RX) return;
     run.receiver = undefined;
     this.#backend.watch(false); // frames wait where there is a limit for them
@@ -113,7 +122,7 @@ export class NetDevice implements VirtioDevice, NetListener {
     const iov = (queueIndex === RX ? this.#rxIov : this.#txIov).take(memory);
     const end = new QueueEnd(active, queue, iov, this.counters);
     if (queueIndex === RX) run.receiver = new Receiver(end, this.#backend, features, this.counters);
-    else run.sender = new Sender(end, this.#backend, features, this.counters);
+    else run.sender = new Sender(end, this.#backend, features, this.counters, this.#loop);
   }
 
   close(): void {

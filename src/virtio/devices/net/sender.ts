@@ -7,10 +7,12 @@ import {
   type Counters,
   count,
 } from '../../../util/counters.js';
+import type { EventLoop } from '../../../util/ports.js';
 import type { Features } from '../../core/features.js';
 import { CHAIN_EMPTY, CHAIN_OK } from '../../queue/virt-queue.js';
 import type { QueueEnd } from '../queue-end.js';
 import type { NetBackend } from './backend.js';
+import { Linger } from './linger.js';
 import { MAX_PACKET_BYTES } from './receiver.js';
 import { netHeaderBytes, TxRules } from './wire.js';
 
@@ -26,9 +28,18 @@ export class Sender {
   readonly #counters: Counters;
   readonly #rules: TxRules;
   readonly #header: Uint8Array;
+  readonly #linger: Linger | undefined;
 
-  constructor(end: QueueEnd, backend: NetBackend, features: Features, counters: Counters) {
+  /** @param loop for looking by timer; without it the driver is asked for a kick whenever the queue is empty */
+  constructor(
+    end: QueueEnd,
+    backend: NetBackend,
+    features: Features,
+    counters: Counters,
+    loop: EventLoop | undefined,
+  ) {
     this.#end = end;
+    this.#linger = loop && new Linger(end.queue, loop, this);
     this.#backend = backend;
     this.#counters = counters;
     this.#rules = new TxRules(features);
@@ -52,12 +63,18 @@ export class Sender {
         return false;
       }
       queue.publish();
+      this.#linger?.emptied();
       if (queue.enableKicks()) continue;
       this.#end.settle();
       return false;
     }
     this.#end.settle();
     return true;
+  }
+
+  /** The queue is not used any more. */
+  stop(): void {
+    this.#linger?.stop();
   }
 
   /** Sends the popped chain and completes it. @returns -EAGAIN if it was neither sent nor completed */
@@ -82,6 +99,7 @@ export class Sender {
     } else {
       count(this.#counters, COUNTER_REQUESTS, 1);
       count(this.#counters, COUNTER_BYTES, frameBytes);
+      this.#linger?.sent(frameBytes);
     }
     return 0;
   }
