@@ -135,12 +135,6 @@ export const CREATE_PIT2 = vm(
   ['w', 'kvm_pit_config', x.KVM_PIT_CONFIG_BYTES],
   x.KVM_CAP_PIT2,
 );
-export const SET_BOOT_CPU_ID = vm(
-  'KVM_SET_BOOT_CPU_ID',
-  x.KVM_SET_BOOT_CPU_ID,
-  NONE,
-  x.KVM_CAP_SET_BOOT_CPU_ID,
-);
 /** {@link CHECK_EXTENSION} asked of a VM, whose answer may differ from the one of /dev/kvm. */
 export const VM_CHECK_EXTENSION = vm(
   'KVM_CHECK_EXTENSION',
@@ -229,7 +223,6 @@ export const SET_GUEST_DEBUG = vcpu(
   ['w', 'kvm_guest_debug', x.KVM_GUEST_DEBUG_BYTES],
   k.KVM_CAP_SET_GUEST_DEBUG,
 );
-export const NMI = vcpu('KVM_NMI', x.KVM_NMI, NONE, k.KVM_CAP_USER_NMI);
 
 /**
  * Issues an ioctl.

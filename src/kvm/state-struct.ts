@@ -58,9 +58,4 @@ export class StateStruct {
   big(offset: number): bigint {
     return this.view.getBigUint64(offset, true);
   }
-
-  /** Sets a 64-bit field. @param value 0 ... 2^64 - 1 */
-  setBig(offset: number, value: bigint): void {
-    this.view.setBigUint64(offset, value, true);
-  }
 }

@@ -146,11 +146,6 @@ export class Vcpu {
     io.mustCall(this.fd, io.SET_GUEST_DEBUG, buffer.address);
   }
 
-  /** Injects a non-maskable interrupt. Errors: SysError. */
-  nmi(): void {
-    io.mustCall(this.fd, io.NMI);
-  }
-
   /** Guest-physical address of a linear one by the guest's page tables now; -1 = not mapped. Errors: SysError. */
   translate(linear: number): number {
     const { view, address } = this.#buffer;

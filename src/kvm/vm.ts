@@ -176,11 +176,6 @@ export class Vm {
     io.mustCall(this.fd, io.CREATE_PIT2, this.#scratch.address);
   }
 
-  /** Which vCPU starts by itself; the others wait for INIT and SIPI. Before the first vCPU. Default 0. */
-  setBootCpu(index: number): void {
-    io.mustCall(this.fd, io.SET_BOOT_CPU_ID, index);
-  }
-
   /** Replaces the whole table from interrupts (GSIs) to pins and messages. Errors: SysError. */
   setRouting(routing: GsiRouting): void {
     io.mustCall(this.fd, io.SET_GSI_ROUTING, routing.encode());

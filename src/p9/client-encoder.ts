@@ -143,7 +143,7 @@ export class P9Encoder {
     return this.#finish(count);
   }
 
-  /** Treaddir. @param cookie P9_DIR_START, or `entryCookie` of the last entry seen ({@link P9Reply.nextEntry}) */
+  /** Treaddir. @param cookie P9_DIR_START, or `entryCookie` of the last entry seen (`P9Reply.nextEntry`) */
   treaddir(buf: Uint8Array, tag: number, fid: number, cookie: P9DirCookie, count: number): number {
     const w = this.#begin(buf, P9_TREADDIR, tag);
     w.u32(fid);

@@ -1,5 +1,5 @@
 /**
- * Where a {@link FileTree} leaves what it found: one object per server, its fields are overwritten by every request.
+ * Where a `FileTree` leaves what it found: one object per server, its fields are overwritten by every request.
  * A tree that completes a request later fills it in right before `call.complete()`.
  *
  * Thread: reactor. Hot path: plain fields, nothing is allocated after construction.

@@ -64,7 +64,7 @@ export function must(result: number, syscall: string, what = ''): number {
 /**
  * An ArrayBuffer over mapped memory.
  *
- * @param address start of a mapping, from {@link mmap}
+ * @param address start of a mapping, from `mmap`
  * @param bytes 1 ... 2^31 (longer views are slower, and abort Node 20 above 4 GiB)
  * Safety: the mapping must outlive every typed array made on the buffer; nothing here unmaps it. Use `memory/`.
  */

@@ -51,7 +51,7 @@ const register = (
   about: string,
 ): MmioRegister => ({ offset, access, name, about });
 
-/** In order of offset. Everything else below {@link VIRTIO_MMIO_CONFIG} reads 0 and ignores writes. */
+/** In order of offset. Everything else below `VIRTIO_MMIO_CONFIG` reads 0 and ignores writes. */
 export const MMIO_REGISTERS: readonly MmioRegister[] = [
   register(VIRTIO_MMIO_MAGIC_VALUE, 'r', 'MagicValue', '"virt"'),
   register(VIRTIO_MMIO_VERSION, 'r', 'Version', '2'),
