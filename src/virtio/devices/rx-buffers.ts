@@ -85,6 +85,15 @@ export class RxBuffers {
     return CHAIN_OK;
   }
 
+  /**
+   * Before data may be {@link pinned}: leaves room for all that the driver can still post, as far as there is. Costs something
+   * once in many frames only.
+   */
+  makeRoom(): void {
+    const half = this.#heads.length >>> 1;
+    if (this.#firstChain > half || this.first > half) this.#compact();
+  }
+
   /** How many chains the first `bytes` bytes cover; `bytes` is 1 ... {@link RxBuffers.bytes}. */
   chainsFor(bytes: number): number {
     let n = 0;

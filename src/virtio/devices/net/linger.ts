@@ -11,6 +11,10 @@ import type { VirtQueue } from '../../queue/virt-queue.js';
 const LINGER_US = 500;
 /** Frames are large if they have so many bytes on average: several segments each. */
 const LARGE_FRAME_BYTES = 8192;
+/** A look that comes so much later than it should means that timers are coarse here, or the processor is busy. */
+const LATE_US = 500;
+/** After a late look the next ones have to wait for so long. */
+const LATE_QUIET_US = 1_000_000;
 /** After a look in vain the next ones have to wait for so long: this driver is slower than we look. */
 const QUIET_US = 20_000;
 
@@ -26,6 +30,8 @@ export class Linger implements TimerHandler {
   readonly #loop: EventLoop;
   readonly #drain: Drain;
   #timer = 0;
+  /** When it should fire. */
+  #dueUs = 0;
   /** Since the last look. */
   #frames = 0;
   #bytes = 0;
@@ -52,11 +58,13 @@ export class Linger implements TimerHandler {
     const large = !none && this.#bytes >= this.#frames * LARGE_FRAME_BYTES;
     this.#frames = 0;
     this.#bytes = 0;
-    if (none && this.#looked) this.#quietUntilUs = this.#loop.nowUs() + QUIET_US;
+    if (none && this.#looked) this.#beQuiet(QUIET_US);
     this.#looked = false;
-    if (!large || this.#loop.nowUs() < this.#quietUntilUs) return;
+    if (!large) return;
+    const nowUs = this.#loop.nowUs();
+    if (nowUs < this.#quietUntilUs) return;
     this.#queue.setLingering(true);
-    this.#timer = this.#loop.after(LINGER_US, this);
+    this.#look(nowUs, LINGER_US);
   }
 
   /** Time to look. */
@@ -64,14 +72,25 @@ export class Linger implements TimerHandler {
     this.#timer = 0;
     this.#queue.setLingering(false);
     this.#looked = true;
+    const nowUs = this.#loop.nowUs();
+    if (nowUs - this.#dueUs > LATE_US) this.#beQuiet(LATE_QUIET_US);
     if (!this.#drain.run()) return;
     this.stop();
-    this.#timer = this.#loop.after(0, this);
+    this.#look(nowUs, 0);
   }
 
   /** No look any more. */
   stop(): void {
     if (this.#timer !== 0) this.#loop.cancel(this.#timer);
     this.#timer = 0;
+  }
+
+  #look(nowUs: number, us: number): void {
+    this.#dueUs = nowUs + us;
+    this.#timer = this.#loop.after(us, this);
+  }
+
+  #beQuiet(us: number): void {
+    this.#quietUntilUs = Math.max(this.#quietUntilUs, this.#loop.nowUs() + us);
   }
 }

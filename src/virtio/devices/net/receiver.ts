@@ -100,6 +100,8 @@ export class Receiver {
     if (buffers.chains === 0) return STARVED;
     this.#backend.watch(true);
     if (!event && !this.#backend.pending) return IDLE;
+    // If the frame turns out to be longer than what is there, the rest waits for buffers, and the list stays where it is.
+    if (this.#mergeable && buffers.bytes < MAX_PACKET_BYTES) buffers.makeRoom();
     // Not more than one packet can fill: every buffer named costs time on the way into the kernel.
     const limit = Math.min(this.#mergeable ? buffers.bytes : buffers.firstBytes, MAX_PACKET_BYTES);
     const n = this.#backend.receive(this.#end.iov, buffers.first, limit);
