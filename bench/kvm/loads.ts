@@ -11,8 +11,10 @@ const IPERF_SECONDS = 3;
 const IPERF_WARM_SECONDS = 4;
 const PINGS = 60;
 const WARM_PINGS = 1000;
-/** A load is given so many times, a second and a half each; the last one counts. */
-const RUNS = 6;
+/** A load is given so many times before it counts, a second and a half each. */
+const WARM_RUNS = 5;
+/** ... and then so often; the median counts. */
+const COUNTED_RUNS = 3;
 
 /** One figure of two machines. */
 export interface Figure {
@@ -37,9 +39,10 @@ export const NETWORK_FIGURES = {
 } as const satisfies Record<string, Figure>;
 
 /** The number that a command in the guest prints when it is run again and again. */
-export async function numberFrom(guest: Guest, line: string, runs = RUNS): Promise<number> {
-  for (let warm = 1; warm < runs; warm++) await guest.sh(line);
-  return Number((await guest.sh(line)).trim());
+export async function numberFrom(guest: Guest, line: string, warm = WARM_RUNS): Promise<number> {
+  const numbers: number[] = [];
+  for (let run = 0; run < warm + COUNTED_RUNS; run++) numbers.push(Number((await guest.sh(line)).trim()));
+  return median(numbers.slice(warm));
 }
 
 /** Makes an empty share in /run/share with a file to read. */
@@ -60,7 +63,7 @@ export async function shareLoad(
   const write9p = await file('write');
   const read9p = await file('read');
   await guest.sh('mkdir -p /mnt/many');
-  return { write9p, read9p, names9p: await numberFrom(guest, `iobench names /mnt/many ${FILES}`, 2) };
+  return { write9p, read9p, names9p: await numberFrom(guest, `iobench names /mnt/many ${FILES}`, 1) };
 }
 
 /** Loads the tap interface that has {@link HOST_ADDRESS} here and is eth0 there. */

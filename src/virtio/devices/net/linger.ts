@@ -12,10 +12,8 @@ const LINGER_US = 500;
 /** Frames are large if they have so many bytes on average: several segments each. */
 const LARGE_FRAME_BYTES = 8192;
 /** A look that comes so much later than it should means that timers are coarse here, or the processor is busy. */
-const LATE_US = 500;
-/** After a late look the next ones have to wait for so long. */
-const LATE_QUIET_US = 1_000_000;
-/** After a look in vain the next ones have to wait for so long: this driver is slower than we look. */
+const LATE_US = 2000;
+/** After a look in vain (this driver is slower than we look) or a late one the next ones have to wait for so long. */
 const QUIET_US = 20_000;
 
 /** Drains the queue. */
@@ -58,7 +56,7 @@ export class Linger implements TimerHandler {
     const large = !none && this.#bytes >= this.#frames * LARGE_FRAME_BYTES;
     this.#frames = 0;
     this.#bytes = 0;
-    if (none && this.#looked) this.#beQuiet(QUIET_US);
+    if (none && this.#looked) this.#beQuiet();
     this.#looked = false;
     if (!large) return;
     const nowUs = this.#loop.nowUs();
@@ -73,7 +71,7 @@ export class Linger implements TimerHandler {
     this.#queue.setLingering(false);
     this.#looked = true;
     const nowUs = this.#loop.nowUs();
-    if (nowUs - this.#dueUs > LATE_US) this.#beQuiet(LATE_QUIET_US);
+    if (nowUs - this.#dueUs > LATE_US) this.#beQuiet();
     if (!this.#drain.run()) return;
     this.stop();
     this.#look(nowUs, 0);
@@ -90,7 +88,7 @@ export class Linger implements TimerHandler {
     this.#timer = this.#loop.after(us, this);
   }
 
-  #beQuiet(us: number): void {
-    this.#quietUntilUs = Math.max(this.#quietUntilUs, this.#loop.nowUs() + us);
+  #beQuiet(): void {
+    this.#quietUntilUs = this.#loop.nowUs() + QUIET_US;
   }
 }
