@@ -41,6 +41,7 @@ export function buildImage(folder: string, image: BareImage, vxworks = false): s
 /** How `lkvm` has ended, and what came. */
 export interface LkvmResult {
   readonly code: number | null;
+  /** The standard output, then the error output: as they come, one may cut a line of the other in two. */
   readonly output: string;
 }
 
@@ -48,7 +49,7 @@ export interface LkvmResult {
 export interface RunningLkvm {
   readonly child: ChildProcess;
   readonly ended: Promise<LkvmResult>;
-  /** Both outputs so far. */
+  /** Both outputs so far, as in {@link LkvmResult}. */
   text(): string;
 }
 
@@ -65,15 +66,17 @@ export function startLkvm(
     timeout: limitMs,
     killSignal: 'SIGKILL',
   });
-  let output = '';
+  let stdout = '';
+  let stderr = '';
   child.stdout.on('data', (data: Buffer) => {
-    output += data.toString('latin1');
+    stdout += data.toString('latin1');
   });
   child.stderr.on('data', (data: Buffer) => {
-    output += data.toString('latin1');
+    stderr += data.toString('latin1');
   });
+  const text = (): string => stdout + stderr;
   const ended = new Promise<LkvmResult>((resolve) => {
-    child.once('close', (code) => resolve({ code, output }));
+    child.once('close', (code) => resolve({ code, output: text() }));
   });
-  return { child, ended, text: () => output };
+  return { child, ended, text };
 }
