@@ -67,6 +67,7 @@ export const KVM_CAP_X86_USER_SPACE_MSR = 188;
 
 // Pages of the kvm_run mapping
 export const KVM_PIO_PAGE_OFFSET = 1;
+export const KVM_COALESCED_MMIO_PAGE_OFFSET = 2;
 
 // struct kvm_regs
 export const KVM_REGS_RAX_OFF = 0;

@@ -14,6 +14,8 @@ export const KVM_CREATE_VCPU = 0xae41;
 export const KVM_GET_DIRTY_LOG = 0x4010_ae42;
 export const KVM_SET_USER_MEMORY_REGION = 0x4020_ae46;
 export const KVM_IRQ_LINE = 0x4008_ae61;
+export const KVM_REGISTER_COALESCED_MMIO = 0x4010_ae67;
+export const KVM_UNREGISTER_COALESCED_MMIO = 0x4010_ae68;
 export const KVM_SET_GSI_ROUTING = 0x4008_ae6a;
 export const KVM_IRQFD = 0x4020_ae76;
 export const KVM_IOEVENTFD = 0x4040_ae79;
@@ -33,6 +35,7 @@ export const KVM_CAP_USER_MEMORY = 3;
 export const KVM_CAP_NR_VCPUS = 9;
 export const KVM_CAP_NR_MEMSLOTS = 10;
 export const KVM_CAP_MP_STATE = 14;
+export const KVM_CAP_COALESCED_MMIO = 15;
 export const KVM_CAP_DESTROY_MEMORY_REGION_WORKS = 21;
 export const KVM_CAP_USER_NMI = 22;
 export const KVM_CAP_SET_GUEST_DEBUG = 23;
@@ -54,6 +57,7 @@ export const KVM_CAP_CHECK_EXTENSION_VM = 105;
 export const KVM_CAP_IOEVENTFD_ANY_LENGTH = 122;
 export const KVM_CAP_MAX_VCPU_ID = 128;
 export const KVM_CAP_IMMEDIATE_EXIT = 136;
+export const KVM_CAP_COALESCED_PIO = 162;
 
 // struct kvm_run: why KVM_RUN returned
 export const KVM_EXIT_UNKNOWN = 0;
@@ -185,6 +189,22 @@ export const KVM_ROUTE_MSI_DATA_OFF = 24;
 export const KVM_ROUTE_BYTES = 48;
 export const KVM_IRQ_ROUTING_IRQCHIP = 1;
 export const KVM_IRQ_ROUTING_MSI = 2;
+
+// struct kvm_coalesced_mmio_zone
+export const KVM_COALESCED_ZONE_ADDR_OFF = 0;
+export const KVM_COALESCED_ZONE_SIZE_OFF = 8;
+export const KVM_COALESCED_ZONE_PIO_OFF = 12;
+export const KVM_COALESCED_ZONE_BYTES = 16;
+
+// struct kvm_coalesced_mmio_ring and its entries
+export const KVM_COALESCED_RING_FIRST_OFF = 0;
+export const KVM_COALESCED_RING_LAST_OFF = 4;
+export const KVM_COALESCED_RING_BYTES = 8;
+export const KVM_COALESCED_PHYS_ADDR_OFF = 0;
+export const KVM_COALESCED_LEN_OFF = 8;
+export const KVM_COALESCED_PIO_OFF = 12;
+export const KVM_COALESCED_DATA_OFF = 16;
+export const KVM_COALESCED_BYTES = 24;
 
 // struct kvm_enable_cap
 export const KVM_ENABLE_CAP_CAP_OFF = 0;

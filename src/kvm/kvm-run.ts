@@ -36,7 +36,7 @@ const MAX_INTERNAL_WORDS = 16;
 
 /** A view of one vCPU's mapping. */
 export class KvmRun {
-  /** The whole mapping: `kvm_run`, and behind it the page of port data. */
+  /** The whole mapping: `kvm_run`, the page of port data, the coalesced ring. */
   readonly u8: Uint8Array;
   readonly u16: Uint16Array;
   readonly u32: Uint32Array;

@@ -6,6 +6,10 @@
  * also on the reactor while the guest runs.
  */
 import {
+  KVM_CAP_COALESCED_MMIO,
+  KVM_COALESCED_ZONE_ADDR_OFF,
+  KVM_COALESCED_ZONE_PIO_OFF,
+  KVM_COALESCED_ZONE_SIZE_OFF,
   KVM_ENABLE_CAP_ARGS_OFF,
   KVM_ENABLE_CAP_BYTES,
   KVM_ENABLE_CAP_CAP_OFF,
@@ -82,6 +86,13 @@ export interface IoEvent {
   readonly fd: number;
   /** Only writes of this value, 0 ... 2^53 - 1; undefined: all. */
   readonly datamatch?: number;
+}
+
+/** A range whose writes collect in the coalesced ring, without an exit each. */
+export interface CoalescedZone {
+  readonly space: 'pio' | 'mmio';
+  readonly address: number;
+  readonly bytes: number;
 }
 
 const SCRATCH_BYTES = 1024;
@@ -253,6 +264,29 @@ export class Vm {
     view.setInt32(KVM_IOEVENTFD_FD_OFF, event.fd, true);
     view.setUint32(KVM_IOEVENTFD_FLAGS_OFF, flags, true);
     return address;
+  }
+
+  /** Writes of the guest to the zone go to the ring of `coalesced-ring.ts` instead of causing an exit each. */
+  addCoalescedZone(zone: CoalescedZone): void {
+    io.mustCall(this.fd, io.REGISTER_COALESCED_MMIO, this.#zone(zone));
+  }
+
+  /** Undoes {@link addCoalescedZone}. */
+  removeCoalescedZone(zone: CoalescedZone): void {
+    io.mustCall(this.fd, io.UNREGISTER_COALESCED_MMIO, this.#zone(zone));
+  }
+
+  #zone(zone: CoalescedZone): number {
+    const { view, address } = this.#scratch;
+    setU64(view, KVM_COALESCED_ZONE_ADDR_OFF, zone.address);
+    view.setUint32(KVM_COALESCED_ZONE_SIZE_OFF, zone.bytes, true);
+    view.setUint32(KVM_COALESCED_ZONE_PIO_OFF, zone.space === 'pio' ? 1 : 0, true);
+    return address;
+  }
+
+  /** Page of each vCPU's `kvm_run` mapping that holds the coalesced ring; 0 = this KVM has none. */
+  get coalescedPage(): number {
+    return this.capability(KVM_CAP_COALESCED_MMIO);
   }
 
   /** Closes the descriptor. The VM lives until its vCPUs' descriptors are closed, too. */

@@ -1,8 +1,9 @@
 // Interrupts and kernel-side events on the host's real KVM: timer, irqfd, ioeventfd, messages, processors that start each other.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KVM_EXIT_IO, KVM_MP_STATE_UNINITIALIZED } from '#lkvm/abi/kvm.js';
+import { KVM_CAP_COALESCED_PIO, KVM_EXIT_IO, KVM_MP_STATE_UNINITIALIZED } from '#lkvm/abi/kvm.js';
 import { EPOLLIN } from '#lkvm/abi/linux.js';
+import { CoalescedRing } from '#lkvm/kvm/coalesced-ring.js';
 import { GsiRouting } from '#lkvm/kvm/gsi-routing.js';
 import { eventfd, eventfdDrain, eventfdSignal } from '#lkvm/sys/eventfd.js';
 import { close } from '#lkvm/sys/fd.js';
@@ -267,6 +268,48 @@ test('a vCPU that waits for its start → can be paused and stopped', { skip }, 
   thread.resume();
   const end = await thread.stop();
   assert.equal(end.error, undefined);
+});
+
+test('coalesced zones: writes to memory and ports → no exit each, all in the ring in order', {
+  skip,
+}, (t) => {
+  const rig = makeVm(t);
+  const page = rig.vm.coalescedPage;
+  const vcpu = makeVcpu(rig);
+  rig.load(
+    new Asm(32)
+      .storeDword(DEVICE, 1)
+      .outByte(0x70, 2)
+      .storeDword(DEVICE + 8, 3)
+      .outByte(0x80, 4)
+      .hlt()
+      .code(),
+  );
+  protectedMode(vcpu);
+  const hasPorts = rig.vm.capability(KVM_CAP_COALESCED_PIO) !== 0;
+  assert.ok(page > 0 && hasPorts, 'KVM_CAP_COALESCED_MMIO and _PIO');
+  rig.vm.addCoalescedZone({ space: 'mmio', address: DEVICE, bytes: 0x1000 });
+  rig.vm.addCoalescedZone({ space: 'pio', address: 0x70, bytes: 1 });
+  assert.equal(vcpu.enter(), 0);
+  assert.deepEqual([vcpu.run.exitReason(), vcpu.run.ioPort()], [KVM_EXIT_IO, 0x80]);
+  const ring = new CoalescedRing(vcpu.record.run, page);
+  const log: unknown[] = [];
+  const sink = { write: (...args: unknown[]) => log.push(args) };
+  assert.equal(ring.drain(sink), 3);
+  assert.deepEqual(
+    log.map((entry) => (entry as unknown[]).slice(0, 3)),
+    [
+      [false, DEVICE, 4],
+      [true, 0x70, 1],
+      [false, DEVICE + 8, 4],
+    ],
+  );
+  assert.deepEqual(
+    log.map((entry) => ((entry as number[])[3] ?? 0) & 0xff),
+    [1, 2, 3],
+  );
+  assert.equal(ring.drain(sink), 0);
+  rig.vm.removeCoalescedZone({ space: 'mmio', address: DEVICE, bytes: 0x1000 });
 });
 
 test('Vm.setLevelTriggered: lines 9, 10 and 11 → the guest reads them as level-triggered, also after it has initialised the PICs', {
