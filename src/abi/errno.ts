@@ -46,4 +46,5 @@ export const ECONNRESET = 104;
 export const ENOBUFS = 105;
 export const ENOTCONN = 107;
 export const ECONNREFUSED = 111;
+export const EDQUOT = 122;
 export const ECANCELED = 125;

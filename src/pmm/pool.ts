@@ -27,6 +27,7 @@ import { ConfigError, invariant, StartError, SysError } from '../util/errors.js'
 import type { Log } from '../util/ports.js';
 import { u32At } from '../util/typed.js';
 import type { PmmConfig } from './config.js';
+import { checkRoom, reserveRoom } from './pool-room.js';
 
 /** An open pool. Plain data except for {@link Pool.close}. */
 export interface Pool {
@@ -128,18 +129,20 @@ function mapOrThrow(path: string, fd: number, bytes: number, offset: number): Ma
 
 function openFilePool(path: string, force: boolean, bytes: number, log: Log): Pool {
   const hint = 'a file in /dev/shm that you may write is the usual choice';
+  const name = `the pool file ${path}`;
   const made = existsSync(path) ? undefined : path;
   const fd = openOrThrow(path, O_RDWR | O_CREAT, 'the pool file', hint);
   try {
-    lock(fd, `the pool file ${path}`, force, log);
+    lock(fd, name, force, log);
     const size = seekEnd(fd);
+    checkRoom(fd, bytes, name);
     if (size < bytes) {
       const grown = ftruncate(fd, bytes);
-      if (grown < 0)
-        throw new StartError(`cannot grow the pool file ${path} to ${bytes} bytes: ${errnoName(-grown)}`);
+      if (grown < 0) throw new StartError(`cannot grow ${name} to ${bytes} bytes: ${errnoName(-grown)}`);
     }
+    if (size <= 0) reserveRoom(fd, bytes, name);
     const mapping = mapOrThrow(path, fd, bytes, 0);
-    if (size > 0) wipe(fd, mapping, `the pool file ${path}`, log);
+    if (size > 0) wipe(fd, mapping, name, log);
     return new MappedPool(mapping, ACCESS_DIRECT, [fd], -1, made);
   } catch (error) {
     close(fd);
@@ -168,6 +171,7 @@ function openIvshmemPool(
         `--shmem-size 0x${bytes.toString(16)} is larger than ${name}; at most 0x${Math.max(size, 0).toString(16)} bytes`,
       );
     }
+    checkRoom(memoryFd, bytes, name);
     const mapping = mapOrThrow(path, memoryFd, bytes, 0);
     wipe(memoryFd, mapping, name, log);
     return new MappedPool(mapping, ACCESS_DIRECT, fds, -1);
@@ -185,15 +189,22 @@ function lock(fd: number, name: string, force: boolean, log: Log): void {
   log.warn(`${name} is locked by another PMM; --force takes it over`);
 }
 
-/** Zeroes a pool that was there before. */
+/** Zeroes a pool that was there before, and reserves the room for it. Errors: StartError; it is unmapped then. */
 function wipe(fd: number, mapping: Mapping, name: string, log: Log): void {
   const { address, bytes } = mapping;
   const memory = new GuestMemory([{ gpa: 0, hva: address, bytes }]);
   if (looksAlive(memory.chunk)) {
     log.warn(`${name} holds the state of a driver that was left behind; it is wiped`);
   }
-  // Giving the pages back is faster than writing zeros; not every file system can.
-  if (punchHole(fd, 0, bytes) < 0) zeroAll(memory);
+  // Giving the pages back and getting them anew is faster than writing zeros; not every file system can.
+  const emptied = punchHole(fd, 0, bytes) >= 0;
+  try {
+    reserveRoom(fd, bytes, name);
+  } catch (error) {
+    unmap(mapping);
+    throw error;
+  }
+  if (!emptied) zeroAll(memory);
 }
 
 /** The smallest power of two that is not less. */

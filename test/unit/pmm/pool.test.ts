@@ -1,14 +1,17 @@
 // The pool: every kind, opened for real. UIO and the physical window are stood in for by files, with an injectable sysfs.
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ACCESS_DIRECT, ACCESS_WORD, GuestMemory } from '#lkvm/memory/guest-memory.js';
 import type { PmmConfig, PoolSpec } from '#lkvm/pmm/config.js';
 import { openPool } from '#lkvm/pmm/pool.js';
+import { reserveRoom } from '#lkvm/pmm/pool-room.js';
 import { ConfigError, StartError } from '#lkvm/util/errors.js';
 import { collectLog } from '../../support/doorbell-rig.js';
+import { mountTmpfs, noMounts, sparseFile } from '../../support/host-disks.js';
 import { tempDir } from '../../support/temp.js';
+import { undo } from '../../support/undo.js';
 
 const BYTES = 0x20000;
 const ADDRESS = 0x37000000;
@@ -80,6 +83,57 @@ test('file pool: a driver state was left behind → wiped with one warning', (t)
     readFileSync(path).every((byte) => byte === 0),
     true,
   );
+});
+
+test('file pool: a file is made → its room is taken at once, not page by page', { skip: noMounts() }, (t) => {
+  const path = join(mountTmpfs(t, 'size=1m'), 'pool');
+  openPool(filePool(path), collectLog()).close();
+  assert.equal(statSync(path).blocks * 512, BYTES);
+  openPool(filePool(path), collectLog()).close(); // wiped, and taken again
+  assert.equal(statSync(path).blocks * 512, BYTES);
+});
+
+test('file pool: larger than what is free → StartError with size, file and free bytes; no file is made', {
+  skip: noMounts(),
+}, (t) => {
+  const path = join(mountTmpfs(t, 'size=64k'), 'pool');
+  assert.throws(
+    () => openPool(filePool(path), collectLog()),
+    (error) =>
+      error instanceof StartError &&
+      error.message.includes(path) &&
+      /^--shmem-size 0x20000: there is no room .* 0x10000 free; make room/.test(error.message),
+  );
+  assert.equal(existsSync(path), false);
+});
+
+test('file pool: a file without room for its missing pages → StartError; its size stays', {
+  skip: noMounts(),
+}, (t) => {
+  const path = join(mountTmpfs(t, 'size=64k'), 'pool');
+  for (const size of [BYTES, 4096]) {
+    sparseFile(path, size);
+    assert.throws(() => openPool(filePool(path), collectLog()), StartError);
+    assert.equal(statSync(path).size, size);
+  }
+});
+
+test('file pool: a full file system, but the file has all its pages → opened', { skip: noMounts() }, (t) => {
+  const path = join(mountTmpfs(t, 'size=128k'), 'pool');
+  writeFileSync(path, Buffer.alloc(BYTES, 0xaa));
+  openPool(filePool(path), collectLog()).close();
+  assert.equal(statSync(path).blocks * 512, BYTES);
+});
+
+test('reserveRoom: more than there is → StartError with the errno, and nothing is taken', {
+  skip: noMounts(),
+}, (t) => {
+  const path = join(mountTmpfs(t, 'size=64k'), 'pool');
+  sparseFile(path, 0);
+  const fd = openSync(path, 'r+');
+  undo(t, () => closeSync(fd));
+  assert.throws(() => reserveRoom(fd, BYTES, 'the pool'), /0x10000 free \(ENOSPC\)/);
+  assert.equal(statSync(path).blocks, 0);
 });
 
 test('file pool: the folder does not exist → StartError with the path', () => {
