@@ -14,9 +14,10 @@ export class ConsoleStream {
   readonly stream: Duplex;
   readonly #near: readonly Socket[];
 
+  /** Errors: SysError (no descriptors); then nothing is left open. */
   constructor() {
-    const [inputFd, toDevice] = makePipe();
-    const [fromDevice, outputFd] = makePipe();
+    const [inputFd, toDevice] = makePipe([]);
+    const [fromDevice, outputFd] = makePipe([inputFd, toDevice]);
     const writable = new Socket({ fd: toDevice, readable: false, writable: true });
     const readable = new Socket({ fd: fromDevice, readable: true, writable: false });
     this.inputFd = inputFd;
@@ -35,7 +36,10 @@ export class ConsoleStream {
   }
 }
 
-function makePipe(): [number, number] {
+/** @param others closed if there is no pipe */
+function makePipe(others: readonly number[]): [number, number] {
   const fds = pipe();
-  return typeof fds === 'number' ? [must(fds, 'pipe2'), -1] : fds;
+  if (typeof fds !== 'number') return fds;
+  for (const fd of others) close(fd);
+  return [must(fds, 'pipe2'), -1];
 }

@@ -8,7 +8,8 @@
  * Thread: main.
  */
 import { joinIvshmem } from '../backends/doorbell/ivshmem-peer.js';
-import { ConsoleStream } from '../machine/console-stream.js';
+import type { ConsoleStream } from '../machine/console-stream.js';
+import { openHostEnds } from '../machine/host-ends.js';
 import { poolLayout } from '../machine/pool-map.js';
 import { checkServices, RemoteServices, type Services } from '../machine/remote-services.js';
 import { runDownScripts, runUpScripts, tapScripts } from '../machine/tap-scripts.js';
@@ -16,9 +17,7 @@ import { COUNTER_COUNT } from '../util/counters.js';
 import { fromWire, LkvmError, StartError, toWire } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { hvlDeviceTree } from '../virtio/transport/hvl/device-tree.js';
-import { shutdownGuard } from '../workers/guard.js';
 import type { ThreadOwner, WorkerThread } from '../workers/host.js';
-import { IoService } from '../workers/io/service.js';
 import type { ServiceMessage } from '../workers/reactor/messages.js';
 import { buildPmmConfig } from './build-config.js';
 import type { PmmConfig } from './config.js';
@@ -76,9 +75,11 @@ async function start(config: PmmConfig, extras: PmmExtras): Promise<Pmm> {
     );
   }
   const pool = openPool(config, log, place);
-  const console = extras.consoleStream === true ? new ConsoleStream() : undefined;
+  const { console, io } = openHostEnds(extras.consoleStream, log, () => {
+    pool.close();
+    pool.discard();
+  });
   const counters = new SharedArrayBuffer((layout.slots.length + 1) * COUNTER_COUNT * 8);
-  const io = new IoService(shutdownGuard, (error) => log.warn(`the I/O worker has failed: ${error.message}`));
   const pmm = new Pmm({ layout, pool, counters, console, io, log });
   const data: PmmReactorData = {
     config: console === undefined ? config : withConsole(config, console),

@@ -11,7 +11,8 @@ import { writeFirmwareTables } from '../arch/x86_64/acpi/firmware-tables.js';
 import { applyEntry } from '../arch/x86_64/entry.js';
 import { loadGuest } from '../arch/x86_64/load-guest.js';
 import { setUpVcpus } from '../arch/x86_64/vcpu-setup.js';
-import { ConsoleStream } from '../machine/console-stream.js';
+import type { ConsoleStream } from '../machine/console-stream.js';
+import { openHostEnds } from '../machine/host-ends.js';
 import { rawTerminal } from '../machine/raw-terminal.js';
 import { checkServices, RemoteServices } from '../machine/remote-services.js';
 import { runDownScripts, runUpScripts, tapScripts } from '../machine/tap-scripts.js';
@@ -21,7 +22,6 @@ import { fromWire, LkvmError, StartError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import { shutdownGuard } from '../workers/guard.js';
 import { WorkerThread } from '../workers/host.js';
-import { IoService } from '../workers/io/service.js';
 import type { ReactorMessage } from '../workers/reactor/messages.js';
 import { VcpuThread } from '../workers/vcpu/thread.js';
 import { buildVmConfig } from './build-config.js';
@@ -60,9 +60,8 @@ async function start(given: VmConfig, extras: VmExtras): Promise<Machine> {
   const log = extras.log ?? SILENT;
   checkServices(allDeviceSpecs(given), extras);
   const hardware = new Hardware(given, log);
-  const console = extras.consoleStream === true ? new ConsoleStream() : undefined;
+  const { console, io } = openHostEnds(extras.consoleStream, log, () => hardware.close());
   const config = console === undefined ? given : withConsole(given, console);
-  const io = new IoService(shutdownGuard, (error) => log.warn(`the I/O worker has failed: ${error.message}`));
   const machine = new Machine({
     io,
     console,
@@ -73,9 +72,9 @@ async function start(given: VmConfig, extras: VmExtras): Promise<Machine> {
     },
     release: () => hardware.close(),
   });
-  const reactor = startReactor(machine, { config, parts: hardware.parts, io: io.init }, extras);
-  machine.attach(reactor.thread, []);
   try {
+    const reactor = startReactor(machine, { config, parts: hardware.parts, io: io.init }, extras);
+    machine.attach(reactor.thread, []);
     machine.attach(reactor.thread, startVcpus(machine, hardware, config, log));
     // Main loads the guest while the workers load their modules.
     prepareGuest(hardware, config, log);

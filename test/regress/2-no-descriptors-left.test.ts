@@ -1,36 +1,23 @@
 // Issue 2: a peer that connects while no descriptor is left ends nothing. (Making an eventfd threw, which ended the PMM;
 // and a driver can use up descriptors by opening files over 9p.)
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { eventfdDoorbell } from '#lkvm/backends/doorbell/socket.js';
 import { Reactor } from '#lkvm/reactor/reactor.js';
-import { close, open } from '#lkvm/sys/fd.js';
+import { close } from '#lkvm/sys/fd.js';
 import { openFileLimit } from '#lkvm/sys/fs.js';
 import { connectUnix, recv } from '#lkvm/sys/socket.js';
+import { setDescriptorLimit, useUpDescriptors } from '../support/descriptors.js';
 import { DoorbellProbe } from '../support/doorbell-rig.js';
 import { tempDir } from '../support/temp.js';
 
 const LIMIT = 256;
 const WAIT_US = 5_000_000;
-const EMFILE = 24;
 const original = openFileLimit();
 
-function setLimit(limit: number): void {
-  execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${limit}:`]);
-}
-
-/** Opens descriptors until none is left, then closes `spare`. @returns those that are open */
-function useUp(spare: number): number[] {
-  const fds: number[] = [];
-  for (let fd = open('/dev/null', 0); fd !== -EMFILE; fd = open('/dev/null', 0)) fds.push(fd);
-  for (let i = 0; i < spare; i++) close(fds.pop() ?? -1);
-  return fds;
-}
-
-before(() => setLimit(LIMIT));
-after(() => setLimit(original));
+before(() => setDescriptorLimit(LIMIT));
+after(() => setDescriptorLimit(original));
 
 test('eventfd doorbell: no descriptor to accept with → let in when there is one', (t) => {
   const path = join(tempDir(t), 'bell');
@@ -40,7 +27,7 @@ test('eventfd doorbell: no descriptor to accept with → let in when there is on
   doorbell.open(probe);
   const peer = connectUnix(path);
 
-  const taken = useUp(0);
+  const taken = useUpDescriptors(0);
   reactor.round(WAIT_US);
   for (const fd of taken) close(fd);
   assert.deepEqual(probe.peers, []);
@@ -61,7 +48,7 @@ for (const spare of [1, 2]) {
     doorbell.open(probe);
     const first = connectUnix(path);
 
-    const taken = useUp(spare);
+    const taken = useUpDescriptors(spare);
     reactor.round(WAIT_US);
     for (const fd of taken) close(fd);
     assert.equal(recv(first, new Uint8Array(64)), 0);
