@@ -24,6 +24,14 @@ export const F_SEAL_GROW = 0x4;
 export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
+export const F_OFD_SETLK = 37;
+export const F_WRLCK = 1;
+// struct flock
+export const FLOCK_TYPE_OFF = 0;
+export const FLOCK_WHENCE_OFF = 2;
+export const FLOCK_START_OFF = 8;
+export const FLOCK_LEN_OFF = 16;
+export const FLOCK_BYTES = 32;
 
 export const FALLOC_FL_KEEP_SIZE = 0x1;
 export const FALLOC_FL_PUNCH_HOLE = 0x2;

@@ -34,7 +34,10 @@ export const POOL_OPTIONS: OptionGroup = {
       argument: 'N',
       text: "Serve N peers (at most 16) that cannot reach each other: each has a pool and all the devices of its own, at the sockets PATH.1, PATH.2, ... of --shmem-backend ivshmem-server:PATH. The console is the first one's. Default 1.",
     },
-    { name: 'force', text: 'Take over a pool (file:, ivshmem:) although another PMM holds it.' },
+    {
+      name: 'force',
+      text: 'Take over a pool (file:, uio:, devmem, ivshmem:) although another PMM holds it.',
+    },
   ],
 };
 

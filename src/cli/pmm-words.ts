@@ -2,6 +2,7 @@
  * From the words of a command line to the options of a PMM. What is wrong with a single word is said here; what is
  * wrong with their combination, by `buildPmmConfig`. Errors: ConfigError.
  */
+import { DEFAULT_MEM, DEFAULT_UIO } from '../pmm/build-config.js';
 import type { NotifySpec } from '../pmm/config.js';
 import type { PmmDeviceOptions, PmmOptions, PmmPoolOptions } from '../pmm/options.js';
 import { ConfigError } from '../util/errors.js';
@@ -83,14 +84,12 @@ function pathOf(option: string, kind: string, rest: string | undefined, whenMiss
 }
 
 function readPool(text: string | undefined, force: boolean): PmmPoolOptions | undefined {
-  if (force && (text === undefined || !/^(file|ivshmem):/.test(text))) {
-    throw new ConfigError(
-      '--force is about a pool another PMM holds; it needs --shmem-backend file:PATH or ivshmem:PATH',
-    );
-  }
-  if (text === undefined) return undefined;
+  if (text === undefined) return force ? { kind: 'uio', path: DEFAULT_UIO, force } : undefined;
   const option = '--shmem-backend';
   const { kind, rest } = splitKind(text);
+  if (force && (kind === 'memfd' || kind === 'ivshmem-server')) {
+    throw new ConfigError(`--force is about a pool that another PMM holds; one of ${kind} is always new`);
+  }
   switch (kind) {
     case 'file':
       return { kind, path: pathOf(option, kind, rest), force };
@@ -98,9 +97,9 @@ function readPool(text: string | undefined, force: boolean): PmmPoolOptions | un
       if (rest !== undefined) throw new ConfigError(`${option} ${text}: memfd takes nothing behind it`);
       return { kind };
     case 'uio':
-      return readUio(pathOf(option, kind, rest, '/dev/uio0'));
+      return { ...readUio(pathOf(option, kind, rest, DEFAULT_UIO)), force };
     case 'devmem':
-      return { kind, path: pathOf(option, kind, rest, '/dev/mem') };
+      return { kind, path: pathOf(option, kind, rest, DEFAULT_MEM), force };
     case 'ivshmem':
       return { kind, path: pathOf(option, kind, rest), force };
     case 'ivshmem-server':
@@ -112,7 +111,7 @@ function readPool(text: string | undefined, force: boolean): PmmPoolOptions | un
   }
 }
 
-function readUio(rest: string): PmmPoolOptions {
+function readUio(rest: string): Extract<PmmPoolOptions, { kind: 'uio' }> {
   const [path = '', ...settings] = rest.split(',');
   let map = 0;
   for (const setting of settings) {

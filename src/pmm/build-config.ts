@@ -47,9 +47,15 @@ function poolSpec(pool: PmmPoolOptions): PoolSpec {
     case 'memfd':
       return pool;
     case 'uio':
-      return { kind: 'uio', path: pool.path, map: pool.map ?? 0, sysfs: pool.sysfs ?? '/sys' };
+      return {
+        kind: 'uio',
+        path: pool.path,
+        map: pool.map ?? 0,
+        sysfs: pool.sysfs ?? '/sys',
+        force: pool.force ?? false,
+      };
     case 'devmem':
-      return { kind: 'devmem', path: pool.path ?? DEFAULT_MEM };
+      return { kind: 'devmem', path: pool.path ?? DEFAULT_MEM, force: pool.force ?? false };
     case 'ivshmem-server':
       return { kind: 'ivshmem-server', path: pool.path, vectors: vectorsOf(pool.vectors ?? 1) };
     case 'ivshmem':

@@ -10,8 +10,14 @@ export type PoolSpec =
   | { readonly kind: 'file'; readonly path: string; readonly force: boolean }
   | { readonly kind: 'memfd' }
   /** @param map index of the UIO map; `sysfs` is "/sys" (tests put a stand-in there) */
-  | { readonly kind: 'uio'; readonly path: string; readonly map: number; readonly sysfs: string }
-  | { readonly kind: 'devmem'; readonly path: string }
+  | {
+      readonly kind: 'uio';
+      readonly path: string;
+      readonly map: number;
+      readonly sysfs: string;
+      readonly force: boolean;
+    }
+  | { readonly kind: 'devmem'; readonly path: string; readonly force: boolean }
   /** Anonymous memory, given to ivshmem peers that connect to us. @param vectors eventfds per peer, 1 ... 8 */
   | { readonly kind: 'ivshmem-server'; readonly path: string; readonly vectors: number }
   /** The memory of an ivshmem server, whose peer we are. */

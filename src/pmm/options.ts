@@ -19,15 +19,20 @@ export type PmmPoolOptions =
   | { readonly kind: 'file'; readonly path: string; readonly force?: boolean | undefined }
   /** Anonymous memory, handed to the peer over the doorbell socket (needs notify kind `eventfd`). */
   | { readonly kind: 'memfd' }
-  /** @param map index of the map, default 0; @param sysfs default "/sys" */
+  /** @param map index of the map, default 0; @param sysfs default "/sys" @param force as for `file` */
   | {
       readonly kind: 'uio';
       readonly path: string;
       readonly map?: number | undefined;
       readonly sysfs?: string | undefined;
+      readonly force?: boolean | undefined;
     }
-  /** @param path default "/dev/mem" */
-  | { readonly kind: 'devmem'; readonly path?: string | undefined }
+  /** @param path default "/dev/mem" @param force as for `file` */
+  | {
+      readonly kind: 'devmem';
+      readonly path?: string | undefined;
+      readonly force?: boolean | undefined;
+    }
   /**
    * An ivshmem server of our own at the socket `path`: peers (QEMU) get the memory and the doorbells from it, so there is
    * no `notify`. @param vectors eventfds per peer, 1 ... 8, default 1

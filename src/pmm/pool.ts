@@ -20,7 +20,7 @@ import type { IvshmemPlace } from '../backends/doorbell/ivshmem-peer.js';
 import { zeroShared } from '../memory/copy.js';
 import { ACCESS_DIRECT, ACCESS_WORD, GuestMemory, type MemoryChunk } from '../memory/guest-memory.js';
 import { O_CREAT, O_RDWR } from '../sys/arch.js';
-import { close, flock, ftruncate, open, punchHole, seekEnd } from '../sys/fd.js';
+import { close, flock, ftruncate, lockRange, open, punchHole, seekEnd } from '../sys/fd.js';
 import { errnoName } from '../sys/libc.js';
 import { createMemfd, type Mapping, mapShared, unmap } from '../sys/map.js';
 import { ConfigError, invariant, StartError, SysError } from '../util/errors.js';
@@ -79,10 +79,14 @@ export function openPool(config: PmmConfig, log: Log, place?: IvshmemPlace): Poo
         log.info(`the UIO map starts at 0x${theirs}; the peer is told 0x${ours} (--shmem-addr)`);
       }
       // UIO: the offset selects the map, in units of pages.
-      return openDevicePool(spec.path, spec.map * 4096, bytes);
+      return openDevicePool(
+        spec,
+        { offset: spec.map * 4096, bytes, lockStart: spec.map, lockLength: 1 },
+        log,
+      );
     }
     case 'devmem':
-      return openDevicePool(spec.path, config.shmemAddr, bytes);
+      return openDevicePool(spec, windowAt(config.shmemAddr, bytes), log);
   }
 }
 
@@ -183,7 +187,12 @@ function openIvshmemPool(
 
 /** One PMM at a time. Errors: StartError. */
 function lock(fd: number, name: string, force: boolean, log: Log): void {
-  if (flock(fd, LOCK_EX | LOCK_NB) !== -EAGAIN) return;
+  guard(flock(fd, LOCK_EX | LOCK_NB), name, force, log);
+}
+
+/** @param locked result of locking */
+function guard(locked: number, name: string, force: boolean, log: Log): void {
+  if (locked !== -EAGAIN) return;
   if (!force)
     throw new StartError(`${name} is used by another PMM; stop that one, or take it over with --force`);
   log.warn(`${name} is locked by another PMM; --force takes it over`);
@@ -214,11 +223,30 @@ function powerOfTwo(bytes: number): number {
   return size;
 }
 
-function openDevicePool(path: string, offset: number, bytes: number): Pool {
+/** A part of a device. */
+interface DeviceWindow {
+  /** For mmap. */
+  readonly offset: number;
+  readonly bytes: number;
+  /** What is locked, so that there is one PMM at a time, and yet several on one device: a map's number, or addresses. */
+  readonly lockStart: number;
+  readonly lockLength: number;
+}
+
+function windowAt(address: number, bytes: number): DeviceWindow {
+  return { offset: address, bytes, lockStart: address, lockLength: bytes };
+}
+
+function openDevicePool(
+  { path, force }: { readonly path: string; readonly force: boolean },
+  { offset, bytes, lockStart, lockLength }: DeviceWindow,
+  log: Log,
+): Pool {
   const hint =
     'on a machine without a board use --shmem-backend file:PATH --notify socket:PATH, or try: lkvm demo';
   const fd = openOrThrow(path, O_RDWR, 'the shared memory device', hint);
   try {
+    guard(lockRange(fd, lockStart, lockLength), `the shared memory of ${path}`, force, log);
     const mapping = mapOrThrow(path, fd, bytes, offset);
     zeroAll(new GuestMemory([{ gpa: 0, hva: mapping.address, bytes }], ACCESS_WORD));
     return new MappedPool(mapping, ACCESS_WORD, [fd], -1);

@@ -4,7 +4,17 @@
  * Thread: any. Hot path: `readv`, `writev`, `preadv`, `pwritev`, `readAt`, `writeAt` take addresses of mapped memory
  * and allocate nothing.
  */
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC } from '../abi/linux.js';
+import {
+  F_OFD_SETLK,
+  F_WRLCK,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FLOCK_BYTES,
+  FLOCK_LEN_OFF,
+  FLOCK_START_OFF,
+  FLOCK_TYPE_OFF,
+  O_CLOEXEC,
+} from '../abi/linux.js';
 import { declare, status } from './libc.js';
 
 const cOpen = declare('int open(const char *path, int flags, int mode)');
@@ -20,6 +30,7 @@ const cPwritev = declare('int64_t pwritev64(int fd, uintptr_t iov, int count, in
 const cFtruncate = declare('int ftruncate64(int fd, int64_t length)');
 const cLseek = declare('int64_t lseek64(int fd, int64_t offset, int whence)');
 const cFcntl = declare('int fcntl(int fd, int cmd, int64_t arg)');
+const cFcntlStruct = declare('int fcntl(int fd, int cmd, const void *arg)');
 const cFlock = declare('int flock(int fd, int operation)');
 const cIoctl = declare('int ioctl(int fd, unsigned long request, uintptr_t arg)');
 const cFsync = declare('int fsync(int fd)');
@@ -103,6 +114,19 @@ export function fcntl(fd: number, command: number, argument: number): number {
 
 export function flock(fd: number, operation: number): number {
   return status(cFlock(fd, operation));
+}
+
+/**
+ * Locks a range of a file, or of a device, against others that do; the lock belongs to the open file and ends with it.
+ * The descriptor has to be writable. @param start bytes, as is the length, or whatever users of that device agree on
+ * @returns 0, or -EAGAIN: somebody else has a part of it. Safety: the kernel reads the structure only during the call.
+ */
+export function lockRange(fd: number, start: number, length: number): number {
+  const lock = new DataView(new ArrayBuffer(FLOCK_BYTES)); // whence, and the process, are 0
+  lock.setInt16(FLOCK_TYPE_OFF, F_WRLCK, true);
+  lock.setBigInt64(FLOCK_START_OFF, BigInt(start), true);
+  lock.setBigInt64(FLOCK_LEN_OFF, BigInt(length), true);
+  return status(cFcntlStruct(fd, F_OFD_SETLK, new Uint8Array(lock.buffer)));
 }
 
 /** @param argument an integer, or the address of mapped memory the request reads or writes */

@@ -115,7 +115,8 @@ const ROWS: readonly Row[] = [
   ],
   [`pmm ${POOL} --poll interval`, 129, /--poll "interval" is not known/],
   [`pmm ${POOL} --poll interval=2000000`, 129, /--poll interval 2000000: the interval is 1 \.\.\. 1000000/],
-  [`pmm ${POOL} --force`, 129, /--force .* needs --shmem-backend file:PATH/],
+  [`pmm ${POOL} --shmem-backend memfd --force`, 129, /--force is about .* one of memfd is always new/],
+  [`pmm ${POOL} --shmem-backend ivshmem-server:/s --force`, 129, /--force .* ivshmem-server is always new/],
   [`pmm ${POOL} --shmem-backend ivshmem-server:/s --peers 0`, 129, /--peers 0: there can be 1 \.\.\. 16/],
   [`pmm ${FILE} --peers 2`, 129, /--peers does not go with --shmem-backend file.*ivshmem-server:PATH/],
   // the other side

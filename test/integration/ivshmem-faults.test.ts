@@ -60,6 +60,23 @@ test(
   },
 );
 
+test(
+  'faults: a driver shows up, and every doorbell of its start gets lost → it starts and works, each generation',
+  OPTIONS,
+  async (t) => {
+    const { pmm, rng, join } = await startPmm(t);
+    for (const generation of GENERATIONS) {
+      using peer = join();
+      const driver = peer.driver(rng, BASE, generation);
+      assert.equal(driver.start('acknowledge'), true);
+      peer.rings = false;
+      assert.equal(driver.start(), true, `${generation}`);
+      assert.notEqual(askEntropy(peer, driver, rng), 0);
+    }
+    assert.equal(countersOf(pmm, 1).requests, GENERATIONS.length);
+  },
+);
+
 test('faults: 10,000 doorbells too many → no request and no interrupt of them', OPTIONS, async (t) => {
   const { pmm, rng, join } = await startPmm(t);
   using peer = join();
@@ -101,7 +118,7 @@ test(
 );
 
 test(
-  'faults: a PMM starts again 100 times → its peer works each time, and so does another PMM all along',
+  'faults: a PMM starts again 100 times → a peer of any generation works each time, and another PMM all along',
   OPTIONS,
   async (t) => {
     const other = await startPmm(t);
@@ -113,7 +130,7 @@ test(
     const before = openFds();
     for (let i = 0; i < RESTARTS; i++) {
       using peer = join();
-      const driver = peer.driver(rng, BASE);
+      const driver = peer.driver(rng, BASE, GENERATIONS[i % GENERATIONS.length]);
       assert.equal(driver.start(), true, `${i}`);
       assert.notEqual(askEntropy(peer, driver, rng), 0);
       askShare(steady, files, other.share);

@@ -15,7 +15,7 @@ test('buildPmmConfig: nothing but an address and a size → the defaults of the 
     shmemAddr: 0x3700_0000,
     shmemSize: 16 << 20,
     withDtb: true,
-    pool: { kind: 'uio', path: '/dev/uio0', map: 0, sysfs: '/sys' },
+    pool: { kind: 'uio', path: '/dev/uio0', map: 0, sysfs: '/sys', force: false },
     notify: { kind: 'umb', path: '/dev/umb' },
     poll: { kind: 'adaptive' },
     devices: [],

@@ -161,7 +161,7 @@ function standInUio(folder: string, size: number): PoolSpec {
   writeFileSync(join(maps, 'addr'), '0x37000000\n');
   writeFileSync(join(maps, 'size'), `0x${size.toString(16)}\n`);
   writeFileSync(join(folder, 'uio7'), Buffer.alloc(size, 0xaa));
-  return { kind: 'uio', path: join(folder, 'uio7'), map: 0, sysfs: folder };
+  return { kind: 'uio', path: join(folder, 'uio7'), map: 0, sysfs: folder, force: false };
 }
 
 test('uio pool: zeroed, of access kind word', (t) => {
@@ -175,6 +175,39 @@ test('uio pool: zeroed, of access kind word', (t) => {
   pool.close();
 });
 
+test('uio pool: another PMM holds the map → StartError, nothing wiped; with force → a warning; free again after its end', (t) => {
+  const folder = tempDir(t);
+  const uio = configWith(standInUio(folder, BYTES));
+  const first = openPool(uio, collectLog());
+  new GuestMemory([{ gpa: 0, hva: first.mapping.address, bytes: BYTES }]).chunk.u8[77] = 5;
+  assert.throws(
+    () => openPool(uio, collectLog()),
+    (error) => error instanceof StartError && /uio7 is used by another PMM; .*--force/.test(error.message),
+  );
+  assert.equal(readFileSync(join(folder, 'uio7'))[77], 5);
+  const log = collectLog();
+  const forced = { kind: 'uio', path: join(folder, 'uio7'), map: 0, sysfs: folder, force: true } as const;
+  openPool(configWith(forced), log).close();
+  assert.match(log.warnings.join(), /is locked by another PMM; --force takes it over/);
+  first.close();
+  openPool(uio, collectLog()).close();
+});
+
+test('physical window: two PMMs at different addresses → both; at addresses that overlap → StartError', (t) => {
+  const path = join(tempDir(t), 'mem');
+  writeFileSync(path, Buffer.alloc(4 * BYTES));
+  const at = (shmemAddr: number) => ({ ...configWith({ kind: 'devmem', path, force: false }), shmemAddr });
+  const first = openPool(at(BYTES), collectLog());
+  const second = openPool(at(2 * BYTES), collectLog());
+  assert.throws(
+    () => openPool(at(BYTES / 2), collectLog()),
+    (error) => error instanceof StartError && /mem is used by another PMM/.test(error.message),
+  );
+  first.close();
+  openPool(at(BYTES / 2), collectLog()).close();
+  second.close();
+});
+
 test('uio pool: the map is smaller than the pool → ConfigError with both numbers', (t) => {
   assert.throws(
     () => openPool(configWith(standInUio(tempDir(t), 0x8000)), collectLog()),
@@ -185,14 +218,18 @@ test('uio pool: the map is smaller than the pool → ConfigError with both numbe
 test('uio pool: no such device → StartError that names file, socket and the demo', (t) => {
   const folder = tempDir(t);
   assert.throws(
-    () => openPool(configWith({ kind: 'uio', path: '/dev/uio0', map: 0, sysfs: folder }), collectLog()),
+    () =>
+      openPool(
+        configWith({ kind: 'uio', path: '/dev/uio0', map: 0, sysfs: folder, force: false }),
+        collectLog(),
+      ),
     (error) => error instanceof StartError && /file:PATH --notify socket:PATH.*lkvm demo/.test(error.message),
   );
 });
 
 test('physical window: the file is mapped at the pool address', (t) => {
   const path = join(tempDir(t), 'mem');
-  const config = { ...configWith({ kind: 'devmem', path }), shmemAddr: 0x10000 };
+  const config = { ...configWith({ kind: 'devmem', path, force: false }), shmemAddr: 0x10000 };
   writeFileSync(path, Buffer.alloc(0x10000 + BYTES, 0xaa));
   openPool(config, collectLog()).close();
   const after = readFileSync(path);

@@ -13,6 +13,7 @@ import {
   fsync,
   ftruncate,
   ioctl,
+  lockRange,
   open,
   pipe,
   preadv,
@@ -156,6 +157,19 @@ test('fsync, fdatasync: a file → 0; a pipe → -EINVAL', (t) => {
   assert.equal(fsync(fd), 0);
   assert.equal(fdatasync(fd), 0);
   assert.equal(fsync(pipeEnds(t)[0]), -EINVAL);
+});
+
+test('lockRange: a range of a file, of a character device → refused to others until closed, other ranges are free', (t) => {
+  for (const path of [file(t).path, '/dev/zero']) {
+    const first = open(path, O_RDWR);
+    const second = open(path, O_RDWR);
+    t.after(() => close(second));
+    assert.equal(lockRange(first, FAR, 4096), 0);
+    assert.equal(lockRange(second, FAR + 4095, 1), -EAGAIN);
+    assert.equal(lockRange(second, FAR + 4096, 1), 0);
+    close(first);
+    assert.equal(lockRange(second, FAR, 4096), 0);
+  }
 });
 
 test('flock: held by another open description → -EAGAIN until that one is closed', (t) => {
