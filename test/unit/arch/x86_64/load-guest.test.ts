@@ -52,6 +52,26 @@ test('loadGuest: empty file, and one that is too big for real mode → refused w
   loadGuest(makeMemory(t, MIB), wanted);
 });
 
+test('loadGuest: a text file → refused, whatever its length', (t) => {
+  const message =
+    /kernel .* is a text file; a bzImage, an ELF or multiboot kernel, or a flat binary is expected$/;
+  const texts = [
+    '#!/bin/sh\nexec "$@"\n',
+    '/dts-v1/;\r\n/ {\r\n\tmodel = "x";\r\n};\r\n',
+    'x = 1;\n'.repeat(90_000),
+  ];
+  for (const text of [...texts, 'A'.repeat(512)]) refusedBytes(t, Buffer.from(text), message);
+});
+
+test('loadGuest: code that looks like text at its start, or is printable but has no lines → a flat binary', (t) => {
+  const printable = Buffer.from('X5O!P%@AP[4\\PZX54(P^)7CC)7}$');
+  const later = Buffer.concat([Buffer.alloc(511, 'push\n'), Buffer.of(0xf4)]);
+  for (const bytes of [printable, later, Buffer.of(0x90, 0x0a)]) {
+    const wanted = request({ kernel: imageFile(t, 'flat', bytes) });
+    assert.match(loadGuest(makeMemory(t, wanted.ramBytes), wanted).description, /^flat binary/);
+  }
+});
+
 test('loadGuest: flat binary with an initrd → refused, since nothing would come of it', (t) => {
   const kernel = imageFile(t, 'flat', CODE);
   refused(t, { kernel, initrd: kernel }, /takes no initrd/);
