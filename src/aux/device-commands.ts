@@ -41,7 +41,7 @@ export function latencyOf(sent: number, times: readonly number[]): Latency {
 const ping: Command = {
   name: 'ping',
   usage: '[COUNT] [ADDR]',
-  text: 'ICMP echo over virtio-net (default: 3 times to the gateway, 192.168.33.1)',
+  text: 'ICMP echo over virtio-net (default: 3 times to the gateway, the .1 of our network)',
   words: [0, 2],
   run(context, [countWord = '3', word]) {
     if (context.net === undefined) return failed('the PMM has no net device');
@@ -50,7 +50,7 @@ const ping: Command = {
     if (count === undefined) return usage(`"${countWord}" is not a count from 1 to ${MOST_PINGS}`);
     let ip: Uint8Array;
     try {
-      ip = parseIp('ping', address);
+      ip = parseIp('ping', address, context.net.gateway.join('.'));
     } catch (error) {
       return usage(error instanceof LkvmError ? error.message : 'bad address');
     }

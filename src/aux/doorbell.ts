@@ -21,6 +21,7 @@ import { close } from '../sys/fd.js';
 import { connectUnix, recv, recvWithFds, send } from '../sys/socket.js';
 import type { EventLoop, FdHandler, Log, TimerHandler, Watch } from '../util/ports.js';
 import { at } from '../util/typed.js';
+import { connectTrouble, type Trouble } from './connect-trouble.js';
 import { IvshmemDoorbell } from './ivshmem-doorbell.js';
 import type { AuxNotify } from './options.js';
 import type { HandedPool } from './pool.js';
@@ -37,6 +38,8 @@ export interface AuxDoorbell extends Doorbell {
   readonly up: boolean;
   /** What the PMM told on connecting; undefined for doorbells without such a message. */
   readonly handed: HandedPool | undefined;
+  /** While not {@link up}: why not, if there is more to say than that nobody is there. */
+  readonly trouble: Trouble | undefined;
 }
 
 /** Connects, and again when the connection is lost. What is said on it is up to the two classes below. */
@@ -44,6 +47,8 @@ class Connection implements FdHandler, TimerHandler {
   fd = -1;
   readonly #path: string;
   readonly #loop: EventLoop;
+  /** Of the last attempt, or 0. */
+  #errno = 0;
   readonly #onBytes: () => void;
   readonly #onOpen: () => void;
   #watch: Watch | undefined;
@@ -60,6 +65,7 @@ class Connection implements FdHandler, TimerHandler {
 
   connect(): void {
     const fd = connectUnix(this.#path);
+    this.#errno = Math.max(0, -fd);
     if (fd < 0) {
       this.#loop.after(RETRY_US, this);
       return;
@@ -68,6 +74,10 @@ class Connection implements FdHandler, TimerHandler {
     this.#openedUs = this.#loop.nowUs();
     this.#watch = this.#loop.watch(fd, EPOLLIN, this);
     this.#onOpen();
+  }
+
+  get trouble(): Trouble | undefined {
+    return this.#errno === 0 ? undefined : connectTrouble(this.#path, this.#errno);
   }
 
   onReady(): void {
@@ -117,6 +127,10 @@ class SocketDoorbell implements AuxDoorbell {
 
   get up(): boolean {
     return this.#connection.fd >= 0;
+  }
+
+  get trouble(): Trouble | undefined {
+    return this.#connection.trouble;
   }
 
   open(handler: DoorbellHandler): void {
@@ -170,6 +184,14 @@ class EventfdDoorbell implements AuxDoorbell, FdHandler {
 
   get up(): boolean {
     return this.#toPmm >= 0;
+  }
+
+  get trouble(): Trouble | undefined {
+    if (this.#connection.fd < 0) return this.#connection.trouble;
+    return {
+      what: 'who listens there does not greet as eventfd: does',
+      advice: 'check --notify on both sides',
+    };
   }
 
   get handed(): HandedPool | undefined {
@@ -246,6 +268,7 @@ class EventfdDoorbell implements AuxDoorbell, FdHandler {
 /** A doorbell that cannot tell whether anybody is at the other end. */
 class BlindDoorbell implements AuxDoorbell {
   readonly up = true;
+  readonly trouble = undefined;
   readonly handed = undefined;
   readonly #doorbell: Doorbell;
 

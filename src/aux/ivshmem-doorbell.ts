@@ -12,6 +12,7 @@ import { ivshmemPeerDoorbell } from '../backends/doorbell/ivshmem-peer.js';
 import { close, seekEnd } from '../sys/fd.js';
 import { connectUnix } from '../sys/socket.js';
 import type { EventLoop, FdHandler, Log, TimerHandler, Watch } from '../util/ports.js';
+import { connectTrouble, type Trouble } from './connect-trouble.js';
 import type { AuxDoorbell } from './doorbell.js';
 import type { HandedPool } from './pool.js';
 
@@ -32,6 +33,8 @@ export class IvshmemDoorbell implements AuxDoorbell, FdHandler, TimerHandler {
   #handed: HandedPool | undefined;
   #line: Doorbell | undefined;
   #peers = 0;
+  /** Of the last attempt to connect, or 0. */
+  #errno = 0;
 
   constructor(path: string, loop: EventLoop, log: Log) {
     this.#path = path;
@@ -47,6 +50,12 @@ export class IvshmemDoorbell implements AuxDoorbell, FdHandler, TimerHandler {
     return this.#handed;
   }
 
+  get trouble(): Trouble | undefined {
+    if (this.#errno !== 0) return connectTrouble(this.#path, this.#errno);
+    if (this.#handed === undefined) return undefined;
+    return { what: 'the ivshmem server is there, but no other peer', advice: undefined };
+  }
+
   open(handler: DoorbellHandler): void {
     this.#handler = handler;
     this.onTimer();
@@ -56,6 +65,7 @@ export class IvshmemDoorbell implements AuxDoorbell, FdHandler, TimerHandler {
   onTimer(): void {
     if (this.#handler === undefined || this.#connection >= 0) return;
     const fd = connectUnix(this.#path);
+    this.#errno = Math.max(0, -fd);
     if (fd < 0) {
       this.#loop.after(RETRY_US, this);
       return;

@@ -1,5 +1,6 @@
 /** What `lkvm aux` is told, and how the words of its options are read. Errors: ConfigError, one line. */
 import { ConfigError } from '../util/errors.js';
+import { INTERFACE_NAME_RULE, isInterfaceName } from '../util/interface-name.js';
 
 /** Where the shared memory is. */
 export type AuxPool =
@@ -170,6 +171,9 @@ export function checkAuxOptions(options: AuxOptions): AuxOptions {
   if (netTap !== undefined && script) {
     throw new ConfigError('--net-tap replaces the shell, so there is nothing for --script to do');
   }
+  if (netTap !== undefined && !netTap.startsWith('/') && !isInterfaceName(netTap)) {
+    throw new ConfigError(`--net-tap "${netTap}": ${INTERFACE_NAME_RULE}`);
+  }
   for (const [name, value] of [
     ['--shmem-addr', shmemAddr],
     ['--shmem-size', shmemSize],
@@ -182,10 +186,10 @@ export function checkAuxOptions(options: AuxOptions): AuxOptions {
   return options;
 }
 
-/** A dotted quad as four bytes. */
-export function parseIp(what: string, text: string): Uint8Array {
+/** A dotted quad as four bytes. @param example for the error @returns 4 bytes; errors: ConfigError */
+export function parseIp(what: string, text: string, example: string = AUX_DEFAULTS.ip): Uint8Array {
   const parts = text.split('.');
   const ok = parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255);
-  if (!ok) throw new ConfigError(`${what} "${text}" is not an IPv4 address; write 192.168.33.1`);
+  if (!ok) throw new ConfigError(`${what} "${text}" is not an IPv4 address; write ${example}`);
   return Uint8Array.from(parts.map(Number));
 }

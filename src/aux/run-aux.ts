@@ -3,7 +3,7 @@ import { SIGKILL } from '../abi/linux.js';
 import { DeviceError, PeerRestartedError } from '../frontend/errors.js';
 import type { NetDriver } from '../frontend/net.js';
 import { dieWithParent as setParentDeathSignal } from '../sys/process.js';
-import { openTap, type Tap } from '../sys/tap.js';
+import { openTap, type Tap, type TapAdvice } from '../sys/tap.js';
 import { LkvmError, StartError } from '../util/errors.js';
 import type { Log } from '../util/ports.js';
 import type { AuxOptions } from './options.js';
@@ -14,6 +14,8 @@ import { StoppedError } from './stopped-error.js';
 import { closeTap, TapBridge } from './tap-bridge.js';
 
 const FOR_EVER_MS = 0x7fff_ffff;
+/** How else a tap can be had. */
+const TAP_ADVICE: TapAdvice = { name: '--net-tap NAME', without: undefined };
 /** Between two attachments: a PMM that is broken for good must not keep us busy. */
 const RETRY_MS = 100;
 
@@ -26,7 +28,8 @@ const RETRY_MS = 100;
  * Thread: main; blocks it.
  */
 export function runAux(options: AuxOptions, log: Log): number {
-  const tap = options.netTap === undefined ? undefined : openTap({ tapif: options.netTap });
+  const tap =
+    options.netTap === undefined ? undefined : openTap({ tapif: options.netTap, advice: TAP_ADVICE });
   const runtime = new Runtime(options, log);
   try {
     runtime.endAtSignals();

@@ -3,6 +3,7 @@
  * the pool, discovers, starts the drivers. Either side may start or restart first, so everything that can be explained
  * by a PMM that is not ready yet is tried again.
  */
+import { existsSync } from 'node:fs';
 import { VIRTIO_ID_9P, VIRTIO_ID_CONSOLE, VIRTIO_ID_ENTROPY, VIRTIO_ID_NET } from '../abi/virtio.js';
 import { ConsoleDriver } from '../frontend/console.js';
 import { DeviceError, DiscoveryError, HandshakeError, PeerRestartedError } from '../frontend/errors.js';
@@ -13,7 +14,7 @@ import { P9Driver } from '../frontend/p9.js';
 import type { Condition } from '../frontend/ports.js';
 import { RngDriver } from '../frontend/rng.js';
 import type { Log } from '../util/ports.js';
-import type { AuxOptions } from './options.js';
+import type { AuxNotify, AuxOptions, AuxPool } from './options.js';
 import { type AuxPoolMapping, openAuxPool } from './pool.js';
 import type { Runtime } from './runtime.js';
 
@@ -59,6 +60,7 @@ export class Session implements Disposable {
       if (!runtime.waitUntil(new DoorbellUp(runtime), PATIENCE_MS)) continue;
       const mapping = openAuxPool(options, runtime.doorbell.handed);
       if (mapping === undefined) {
+        waiting.because(noPool(options));
         runtime.pause(RETRY_MS);
         continue;
       }
@@ -153,13 +155,19 @@ class DoorbellUp implements Condition {
   }
 }
 
+/** Why there was no pool to map. */
+function noPool({ pool }: AuxOptions): string {
+  if (pool.kind !== 'file') return 'it has handed over no memory';
+  return existsSync(pool.path) ? `the pool file ${pool.path} is empty` : `there is no pool file ${pool.path}`;
+}
+
 /** Says once what we are waiting for, if it takes long. */
 class WaitingNote {
   readonly #runtime: Runtime;
   readonly #options: AuxOptions;
   readonly #log: Log;
   readonly #startUs: number;
-  #reason = '';
+  #reason = 'nobody answers on the doorbell';
   #said = false;
 
   constructor(runtime: Runtime, options: AuxOptions, log: Log) {
@@ -169,18 +177,30 @@ class WaitingNote {
     this.#startUs = runtime.nowUs();
   }
 
+  /** @param reason why there is nothing to attach to, although the doorbell is up */
   because(reason: string): void {
-    this.#reason = `: ${reason}`;
+    this.#reason = reason;
   }
 
   check(): void {
     if (this.#said || this.#runtime.nowUs() - this.#startUs < PATIENCE_MS * 1000) return;
     this.#said = true;
     const { pool, notify } = this.#options;
-    const where = 'path' in notify ? `${notify.kind}:${notify.path}` : notify.kind;
-    const what = this.#runtime.doorbell.up ? this.#reason : ': nobody listens on the doorbell';
-    this.#log.info(`waiting for a PMM at ${where} with a ${pool.kind} pool${what}`);
+    const { up, trouble } = this.#runtime.doorbell;
+    const { what, advice } = (up ? undefined : trouble) ?? { what: this.#reason, advice: undefined };
+    const start =
+      pool.kind === 'ivshmem' ? `--shmem-backend ivshmem-server:${pool.path}` : 'the same two options';
+    const notifyWords = notify.kind === 'ivshmem' ? '' : ` --notify ${wordsOf(notify)}`;
+    this.#log.info(
+      `waiting for a PMM at --shmem-backend ${wordsOf(pool)}${notifyWords}: ${what}; ${advice ?? `start lkvm pmm with ${start}`}`,
+    );
   }
+}
+
+/** A pool or a doorbell as it is written on the command line. */
+function wordsOf(place: AuxPool | AuxNotify): string {
+  if ('path' in place) return `${place.kind}:${place.path}`;
+  return 'us' in place ? `${place.kind}:${place.us}` : place.kind;
 }
 
 /** What a PMM that starts, ends or starts anew under us can look like. */

@@ -1,5 +1,6 @@
 /** Network cards of a configuration: modes, addresses, and what excludes what. */
 import { ConfigError } from '../util/errors.js';
+import { INTERFACE_NAME_RULE, isInterfaceName } from '../util/interface-name.js';
 import { type Features, hasFeature } from '../virtio/core/features.js';
 import type { NetSpec } from '../workers/reactor/device-spec.js';
 import type { SettingsOf } from './device-config.js';
@@ -11,7 +12,6 @@ export const DEFAULT_HOST_IP = '192.168.33.1';
 /** 02:15:15:15:15:15; the number of the card is added to the last byte. */
 const DEFAULT_MAC = [0x02, 0x15, 0x15, 0x15, 0x15, 0x15];
 /** Linux IFNAMSIZ without the NUL. */
-const MAX_IFNAME = 15;
 
 /** Checked specifications of all cards, in the order given. Errors: ConfigError. */
 export function netSpecs(nets: readonly NetOptions[], settings: SettingsOf): NetSpec[] {
@@ -78,8 +78,8 @@ function netSpec(net: NetOptions, index: number, settings: SettingsOf): NetSpec 
 /** As the original: only a tap without a name and without a script is configured by us. */
 function tapBackend(net: NetOptions, hostIp: string): NetSpec['backend'] {
   const { tapif, fd } = net;
-  if (tapif !== undefined && !tapif.startsWith('/') && (tapif === '' || tapif.length > MAX_IFNAME)) {
-    throw new ConfigError(`--network tapif=${tapif}: an interface name has 1 ... ${MAX_IFNAME} characters`);
+  if (tapif !== undefined && !tapif.startsWith('/') && !isInterfaceName(tapif)) {
+    throw new ConfigError(`--network tapif=${tapif}: ${INTERFACE_NAME_RULE}`);
   }
   if (fd !== undefined && (!Number.isInteger(fd) || fd < 1)) {
     throw new ConfigError(`--network fd=${fd}: the number of an open descriptor is expected`);

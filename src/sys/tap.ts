@@ -28,6 +28,7 @@ import {
   TUNSETVNETHDRSZ,
 } from '../abi/tun.js';
 import { LkvmError, StartError } from '../util/errors.js';
+import { INTERFACE_NAME_RULE, isInterfaceName } from '../util/interface-name.js';
 import { O_NONBLOCK, O_RDWR } from './arch.js';
 import { close, fcntl, ioctl, open } from './fd.js';
 import { declare, errnoName, must, status } from './libc.js';
@@ -53,7 +54,19 @@ export interface TapSpec {
    * undefined: it is left as it is, for a script to configure.
    */
   readonly hostIp?: string | undefined;
+  /** What errors advise; default: the words of a network card. */
+  readonly advice?: TapAdvice;
 }
+
+/** How the person who reads an error can name another tap, or do without one. */
+export interface TapAdvice {
+  /** "tapif=NAME" */
+  readonly name: string;
+  /** "use mode=user, which needs no tap"; undefined if nothing goes without. */
+  readonly without: string | undefined;
+}
+
+const CARD_ADVICE: TapAdvice = { name: 'tapif=NAME', without: 'use mode=user, which needs no tap' };
 
 /** An open tap. Plain data, so that it can be handed to the reactor's worker. */
 export interface Tap {
@@ -78,10 +91,11 @@ export function openTap(spec: TapSpec): Tap {
   if (wanted !== undefined) checkName(wanted);
   const path = node ?? TUN_PATH;
   const fd = open(path, O_RDWR | O_NONBLOCK);
-  if (fd < 0) throw openError(path, -fd);
+  const advice = spec.advice ?? CARD_ADVICE;
+  if (fd < 0) throw openError(path, -fd, advice);
   try {
     const existed = wanted !== undefined && interfaceExists(request, wanted);
-    const tap = attach(request, fd, wanted, existed || node !== undefined);
+    const tap = attach(request, fd, wanted, existed || node !== undefined, advice);
     if (tap.created && spec.hostIp !== undefined) bringUp(request, tap.name, spec.hostIp);
     return tap;
   } catch (error) {
@@ -111,7 +125,7 @@ function inherited(request: NativeBuffer, fd: number, tapif: string | undefined)
     const name = tapif === undefined || tapif.startsWith('/') ? undefined : tapif;
     if (name !== undefined) checkName(name);
     nonBlocking(fd);
-    return attach(request, fd, name, name !== undefined && interfaceExists(request, name));
+    return attach(request, fd, name, name !== undefined && interfaceExists(request, name), CARD_ADVICE);
   }
   if (got < 0) {
     throw new StartError(
@@ -134,14 +148,20 @@ function nonBlocking(fd: number): void {
 }
 
 /** TUNSETIFF. @param exists the interface is there already */
-function attach(request: NativeBuffer, fd: number, name: string | undefined, exists: boolean): Tap {
+function attach(
+  request: NativeBuffer,
+  fd: number,
+  name: string | undefined,
+  exists: boolean,
+  advice: TapAdvice,
+): Tap {
   argument.view.setUint32(0, 0, true);
   const known = ioctl(fd, TUNGETFEATURES, argument.address) >= 0 ? argument.view.getUint32(0, true) : 0;
   const vnet = known & IFF_VNET_HDR;
   let result = setInterface(request, fd, name, vnet);
   // An interface made for several queues is joined as one of them.
   if (result === -EINVAL && exists) result = setInterface(request, fd, name, vnet | IFF_MULTI_QUEUE);
-  if (result < 0) throw attachError(name, -result);
+  if (result < 0) throw attachError(name, -result, advice);
   return { fd, name: nameIn(request), created: !exists, vnetHeader: vnet !== 0 };
 }
 
@@ -152,11 +172,7 @@ function setInterface(request: NativeBuffer, fd: number, name: string | undefine
 }
 
 function checkName(name: string): void {
-  if (/^[^\s/%]{1,15}$/.test(name) && Buffer.byteLength(name) < IFNAMSIZ && name !== '.' && name !== '..')
-    return;
-  throw new StartError(
-    `tapif=${name}: an interface name has 1 ... 15 bytes, without blank, slash or percent sign`,
-  );
+  if (!isInterfaceName(name)) throw new StartError(`tap "${name}": ${INTERFACE_NAME_RULE}`);
 }
 
 function clear(request: NativeBuffer, name: string): void {
@@ -215,12 +231,15 @@ function bringUp(request: NativeBuffer, name: string, ip: string): void {
   }
 }
 
-const WITHOUT_ROOT =
-  'run as root, or make a tap for your user (ip tuntap add NAME mode tap user USER) and give tapif=NAME, or use mode=user';
+function withoutRoot({ name, without }: TapAdvice): string {
+  const own = `run as root, or make a tap for your user (ip tuntap add NAME mode tap user USER) and give ${name}`;
+  return without === undefined ? own : `${own}, or ${without}`;
+}
 
-function openError(path: string, errno: number): StartError {
+function openError(path: string, errno: number, advice: TapAdvice): StartError {
+  const { without } = advice;
   if (errno === EACCES || errno === EPERM) {
-    return new StartError(`${path}: no permission; ${WITHOUT_ROOT}`);
+    return new StartError(`${path}: no permission; ${withoutRoot(advice)}`);
   }
   if (path !== TUN_PATH) {
     return new StartError(
@@ -228,16 +247,21 @@ function openError(path: string, errno: number): StartError {
     );
   }
   if (errno === ENOENT || errno === ENODEV || errno === ENXIO) {
+    const instead = without === undefined ? '' : `, or ${without}`;
     return new StartError(
-      `${path} is missing (${errnoName(errno)}); load the module (modprobe tun), or use mode=user`,
+      `${path} is missing (${errnoName(errno)}); load the module (modprobe tun)${instead}`,
     );
   }
-  return new StartError(`cannot open ${path}: ${errnoName(errno)}; use mode=user, which needs no tap`);
+  return new StartError(
+    `cannot open ${path}: ${errnoName(errno)}${without === undefined ? '' : `; ${without}`}`,
+  );
 }
 
-function attachError(name: string | undefined, errno: number): StartError {
+function attachError(name: string | undefined, errno: number, advice: TapAdvice): StartError {
   const what = name === undefined ? 'cannot make a tap' : `cannot use tap ${name}`;
-  if (errno === EPERM || errno === EACCES) return new StartError(`${what}: no permission; ${WITHOUT_ROOT}`);
+  if (errno === EPERM || errno === EACCES) {
+    return new StartError(`${what}: no permission; ${withoutRoot(advice)}`);
+  }
   if (errno === EBUSY)
     return new StartError(`${what}: another process has it open; stop that one or take another tap`);
   if (errno === EINVAL) {
@@ -245,7 +269,8 @@ function attachError(name: string | undefined, errno: number): StartError {
       `${what}: it exists and is not a tap; give the name of a tap (ip tuntap list) or a new one`,
     );
   }
+  const { without } = advice;
   return new StartError(
-    `${what}: TUNSETIFF failed with ${errnoName(errno)}; use mode=user, which needs no tap`,
+    `${what}: TUNSETIFF failed with ${errnoName(errno)}${without === undefined ? '' : `; ${without}`}`,
   );
 }

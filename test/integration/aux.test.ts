@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AuxPair } from '../support/aux-pair.js';
-import { lkvm } from '../support/cli.js';
+import { lkvm, MAIN } from '../support/cli.js';
 import { hasEnded, isRunning } from '../support/processes.js';
+import { tempDir } from '../support/temp.js';
 
 const TIMEOUT = { timeout: 300_000 };
 
@@ -288,6 +289,41 @@ test('aux: a person types → prompt, echo, backspace, Ctrl-C', TIMEOUT, async (
   assert.equal((await end).code, 0);
 });
 
+for (const [words, text] of [
+  [
+    '--shmem-backend file:D/pool --notify socket:D/bell',
+    'there is no socket D/bell; start lkvm pmm with the same two options',
+  ],
+  [
+    '--shmem-backend file:D/pool --notify socket:D/file',
+    'D/file is not a socket; use another path on both sides',
+  ],
+  [
+    '--shmem-backend ivshmem:D/bell',
+    'there is no socket D/bell; start lkvm pmm with --shmem-backend ivshmem-server:D/bell',
+  ],
+  [
+    '--shmem-backend file:D/pool --notify poll:1000',
+    'there is no pool file D/pool; start lkvm pmm with the same two options',
+  ],
+  [
+    '--shmem-backend file:D/file --notify poll:1000',
+    'the pool file D/file is empty; start lkvm pmm with the same two options',
+  ],
+] as const) {
+  test(`aux: nobody at ${words} → after a while, what it waits for, and what to do`, TIMEOUT, async (t) => {
+    const folder = tempDir(t);
+    const here = (line: string) => line.replaceAll('D/', `${folder}/`);
+    writeFileSync(join(folder, 'file'), '');
+    const aux = spawn(process.execPath, [MAIN, 'aux', ...here(words).split(' ')], { stdio: 'pipe' });
+    t.after(() => aux.kill('SIGKILL'));
+    const [said] = (await once(aux.stderr, 'data')) as [Buffer];
+    assert.equal(said.toString(), `  Info: waiting for a PMM at ${here(`${words}: ${text}`)}\n`);
+    aux.kill('SIGTERM');
+    assert.deepEqual(await once(aux, 'close'), [0, null]);
+  });
+}
+
 test(
   'aux: the command line is wrong → one line, 129; what it needs is not there → 128',
   TIMEOUT,
@@ -302,6 +338,11 @@ test(
         /comes with its doorbell.*leave --notify out/,
       ],
       ['aux --shmem-backend ivshmem:', 129, /ivshmem needs a path/],
+      [
+        `aux --shmem-backend file:/p --notify poll --net-tap ${'t'.repeat(16)}`,
+        129,
+        /Error: --net-tap "t{16}": an/,
+      ],
       [
         'aux --shmem-backend file:/dev/null --notify umb:/nonexistent',
         128,

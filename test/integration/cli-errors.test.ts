@@ -80,7 +80,7 @@ const ROWS: readonly Row[] = [
   [
     `pmm ${POOL} --shmem-backend ivshmem-server:/nonexistent/s`,
     128,
-    /cannot listen on the doorbell socket \/nonexistent\/s: ENOENT/,
+    /cannot listen on the doorbell socket \/nonexistent\/s: ENOENT; make its folder, or use another path$/m,
   ],
   [`pmm ${POOL} --shmem-backend ivshmem-server:/s,irqs=2`, 129, /"irqs=2" is not known; write .*vectors=N/],
   [`pmm ${POOL} --shmem-backend ivshmem-server:/s,vectors=9`, 129, /vectors=9: a peer has 1 \.\.\. 8/],
@@ -171,7 +171,11 @@ const ROWS: readonly Row[] = [
   [`pmm ${POOL} -n guest_ip=1.2.3.256`, 129, /guest_ip=1\.2\.3\.256 is not an IPv4 address/],
   [`pmm ${POOL} -n host_ip=10.0.0.1,guest_ip=10.0.0.1`, 129, /both 10\.0\.0\.1; they must differ/],
   [`pmm ${POOL} -n mode=user,tapif=tap0`, 129, /tapif=tap0 is about a tap; it does not go with mode=user/],
-  [`pmm ${POOL} -n tapif=an-interface-name`, 129, /an interface name has 1 \.\.\. 15 characters/],
+  [
+    `pmm ${POOL} -n tapif=an-interface-name`,
+    129,
+    /--network tapif=an-interface-name: an interface name has 1 \.\.\. 15 bytes/,
+  ],
   [`pmm ${POOL} -n fd=x`, 129, /--network fd "x" is not a number/],
   [`pmm ${POOL} -n trans=pci`, 129, /trans=pci does not go with --pmm/],
   [`pmm ${POOL} -n mq=4`, 129, /mq=4: one pair of queues is supported/],

@@ -1,6 +1,6 @@
 /** The listening end of doorbells over unix sockets. Thread: reactor. */
 import { unlinkSync } from 'node:fs';
-import { EADDRINUSE, EMFILE, ENFILE } from '../../abi/errno.js';
+import { EADDRINUSE, EMFILE, ENFILE, ENOENT, ENOTDIR, ENOTSOCK } from '../../abi/errno.js';
 import { EPOLLIN } from '../../abi/linux.js';
 import { close } from '../../sys/fd.js';
 import { errnoName } from '../../sys/libc.js';
@@ -34,7 +34,11 @@ export class DoorbellListener implements FdHandler, TimerHandler {
         `another process listens on the doorbell socket ${this.#path}; stop it or use another path`,
       );
     }
-    if (fd < 0) throw new StartError(`cannot listen on the doorbell socket ${this.#path}: ${errnoName(-fd)}`);
+    if (fd < 0) {
+      throw new StartError(
+        `cannot listen on the doorbell socket ${this.#path}: ${errnoName(-fd)}; ${advice(-fd)}`,
+      );
+    }
     this.#listener = fd;
     this.#watch = this.#loop.watch(fd, EPOLLIN, this);
   }
@@ -69,5 +73,17 @@ export class DoorbellListener implements FdHandler, TimerHandler {
   #pause(): void {
     this.#watch?.setEvents(0);
     this.#loop.after(PAUSE_US, this);
+  }
+}
+
+function advice(errno: number): string {
+  switch (errno) {
+    case ENOENT:
+    case ENOTDIR:
+      return 'make its folder, or use another path';
+    case ENOTSOCK:
+      return 'a file that is no socket has this name: remove it, or use another path';
+    default:
+      return 'use another path, in a folder that you may write to';
   }
 }

@@ -1,5 +1,6 @@
 // Both ends of the doorbell sockets: the PMM's, which listens, and the peer's, which connects and keeps trying.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { makeAuxDoorbell } from '#lkvm/aux/doorbell.js';
@@ -27,6 +28,31 @@ function ends(t: TestContext, kind: 'socket' | 'eventfd', poolFd = -1) {
     loop.close();
   });
   return { path, loop, log, peer, probe, makePmm };
+}
+
+for (const kind of ['socket', 'eventfd', 'ivshmem'] as const) {
+  test(`${kind} doorbell: it cannot be connected to → says why, and what to do if not just to wait`, (t) => {
+    const folder = tempDir(t);
+    const [path, file, stale] = [join(folder, 'none'), join(folder, 'file'), join(folder, 'stale')];
+    writeFileSync(file, '');
+    close(listenUnix(stale)); // the socket's file stays
+    const loop = new Reactor();
+    const troubleAt = (where: string) => {
+      const peer = makeAuxDoorbell({ kind, path: where }, loop, collectLog());
+      peer.open(new DoorbellProbe());
+      const { trouble } = peer;
+      peer.close();
+      return trouble;
+    };
+    assert.deepEqual(troubleAt(path), { what: `there is no socket ${path}`, advice: undefined });
+    assert.deepEqual(troubleAt(stale), { what: `nobody listens on ${stale}`, advice: undefined });
+    assert.deepEqual(troubleAt(file), {
+      what: `${file} is not a socket`,
+      advice: 'use another path on both sides',
+    });
+    assert.match(troubleAt(join(file, 'x'))?.what ?? '', /^cannot connect to .*: ENOTDIR$/);
+    loop.close();
+  });
 }
 
 for (const kind of ['socket', 'eventfd'] as const) {

@@ -56,10 +56,23 @@ test('aux options: words that exclude each other → ConfigError', () => {
     { ...base, shmemAddr: 0x1001 },
     { ...base, shmemSize: 0 },
     { ...base, ip: '192.168.33' },
+    { ...base, netTap: '' },
+    { ...base, netTap: 'sixteen-letters!' },
+    { ...base, netTap: 'tap 0' },
   ]) {
     assert.throws(() => checkAuxOptions(options), { code: 'CONFIG', exitCode: 129 });
   }
   assert.equal(checkAuxOptions(base), base);
+});
+
+test('aux options: a value that cannot be meant → the option as it was typed, and an example that is', () => {
+  const check = (options: object) => () => checkAuxOptions({ ...base, ...options });
+  assert.throws(check({ ip: '10.0.0' }), /^ConfigError: --ip "10.0.0" .* write 192.168.33.15$/);
+  assert.throws(
+    check({ netTap: 'a/b' }),
+    /^ConfigError: --net-tap "a\/b": an interface name has 1 ... 15 bytes/,
+  );
+  assert.equal(checkAuxOptions({ ...base, netTap: '/dev/tap7' }).netTap, '/dev/tap7');
 });
 
 test('parseIp: dotted quads → four bytes; anything else → ConfigError', () => {

@@ -1,6 +1,6 @@
 // Socket doorbells: real unix sockets, and eventfds passed over them.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { eventfdDoorbell, socketDoorbell } from '#lkvm/backends/doorbell/socket.js';
@@ -111,6 +111,22 @@ test('socket: another process listens already → StartError; a stale file → r
   first.close();
   assert.equal(existsSync(path), false);
   reactor.close();
+});
+
+test('socket: no folder, or a file that is no socket → StartError that says what to do; the file stays', (t) => {
+  const folder = tempDir(t);
+  const file = join(folder, 'file');
+  writeFileSync(file, 'mine');
+  const reactor = new Reactor();
+  t.after(() => reactor.close());
+  const open = (path: string) => () => socketDoorbell(path, reactor).open(new DoorbellProbe());
+  assert.throws(open(join(folder, 'none/bell')), {
+    code: 'START',
+    message: /none\/bell: ENOENT; make its folder/,
+  });
+  assert.throws(open(join(file, 'bell')), { code: 'START', message: /file\/bell: ENOTDIR; make its folder/ });
+  assert.throws(open(file), { code: 'START', message: /file: ENOTSOCK; .* is no socket .*: remove it/ });
+  assert.equal(readFileSync(file, 'utf8'), 'mine');
 });
 
 test('eventfd: a peer connects → gets the pool, both lines and where the pool is; both lines work', (t) => {

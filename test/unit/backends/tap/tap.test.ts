@@ -115,13 +115,18 @@ test('openTap: fd of something else → StartError that says so', { skip }, (t) 
   assert.throws(() => openTap({ fd }), { code: 'START', message: new RegExp(`fd=${fd} is not a tap`) });
 });
 
-test('openTap: as another user → StartError that names the ways out', { skip }, () => {
+test('openTap: as another user → StartError that names the ways out, in the words of the caller', {
+  skip,
+}, () => {
   const script = `
     process.setgroups([]); process.setgid(65534); process.setuid(65534);
     const { openTap } = await import(${JSON.stringify(import.meta.resolve('#lkvm/sys/tap.js'))});
-    try { openTap({}); } catch (error) { console.log(error.exitCode, error.message); }`;
+    for (const spec of [{}, { advice: { name: '--net-tap NAME', without: undefined } }])
+      try { openTap(spec); } catch (error) { console.log(error.exitCode, error.message); }`;
   const { stdout } = runTool(process.execPath, ['--input-type=module', '-e', script]);
-  assert.match(stdout.toString(), /^128 .*no permission.*ip tuntap add.*mode=user/);
+  const [card, aux] = stdout.toString().split('\n');
+  assert.match(card ?? '', /^128 .*no permission.*ip tuntap add.* and give tapif=NAME, or use mode=user/);
+  assert.match(aux ?? '', /^128 .*no permission.*ip tuntap add.* and give --net-tap NAME$/);
 });
 
 interface Wire {
