@@ -16,6 +16,7 @@ function stepsOf(t: TestContext, rig: PeerRig): Step {
 
 /** All devices in turn, on a machine whose module is loaded. */
 async function everyDevice(step: Step, rig: PeerRig, machine: PeerMachine): Promise<void> {
+  await step('features: ACCESS_PLATFORM, not VERSION_1', () => scenarios.checkFeatures(machine));
   await step('rng: 16 KiB are read → that many come', () => scenarios.checkRng(machine));
   await step('console: a line each way → it arrives', () => scenarios.checkConsole(rig, machine, 'one'));
   await step('9p: msize 256 KiB, odd file and buffer sizes → contents are the same on both sides', () =>
@@ -69,6 +70,15 @@ test('kernel 6.12, reserved memory, no device tree', { skip: skipWithoutPeer('6.
     assert.deepEqual(await scenarios.boundDrivers(machine), DRIVERS);
   });
   await everyDevice(step, rig, machine);
+  await step('module: removed and loaded again → devices work again', async () => {
+    await machine.sh('rmmod virtio_hvl');
+    await machine.loadModule('poll_us=500');
+    await scenarios.waitForDevices(machine);
+    await scenarios.checkRng(machine);
+    await scenarios.checkNet(machine);
+    await scenarios.check9p(rig, machine);
+    await scenarios.checkKernelLog(machine);
+  });
 });
 
 const DOORBELL_KERNELS: readonly KernelName[] = ['6.1', '6.1-arm64'];

@@ -53,6 +53,8 @@ test('kernel 6.1, PMM that comes and goes', { skip: skipWithoutPeer('6.1') }, as
       await scenarios.checkPing(machine);
       await scenarios.checkRng(machine);
       await scenarios.checkConsole(rig, machine, 'again');
+      assert.deepEqual(await rig.strayBuffers(), []);
+      await scenarios.checkKernelLog(machine);
     },
   );
   await step('9p mounted when the PMM goes → the other devices work; 9p after an unmount', async () => {

@@ -35,6 +35,15 @@ export async function boundDrivers(machine: PeerMachine): Promise<string[]> {
   return text.trim().split('\n').sort();
 }
 
+/** Drivers and devices agree on ACCESS_PLATFORM (33: buffers go through the DMA API) and not on VERSION_1 (32). */
+export async function checkFeatures(machine: PeerMachine): Promise<void> {
+  const lines = (await machine.sh('cat /sys/bus/virtio/devices/*/features')).trim().split('\n');
+  assert.deepEqual(
+    lines.map((bits) => bits.slice(32, 34)),
+    lines.map(() => '01'),
+  );
+}
+
 /** virtio-rng gives bytes. */
 export async function checkRng(machine: PeerMachine): Promise<void> {
   const bytes = await machine.sh('dd if=/dev/hwrng bs=4096 count=4 2> /dev/null | wc -c');
