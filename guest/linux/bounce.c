@@ -70,7 +70,8 @@ static struct hvl_page *take(struct hvl_device *hdev, size_t size, enum dma_data
 		return &hdev->pool->pages[first];
 	if (!hvl_take(hdev, pages, &first)) {
 		atomic64_inc(&hdev->counters.exhausted);
-		dev_warn_ratelimited(&hdev->dev, "the pool has no room for a buffer of %zu bytes\n", size);
+		if (__ratelimit(&hdev->complaints))
+			dev_warn(&hdev->dev, "the pool has no room for a buffer of %zu bytes\n", size);
 		return NULL;
 	}
 	atomic64_inc(&hdev->counters.unreserved);

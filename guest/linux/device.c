@@ -12,6 +12,9 @@
 #include <uapi/linux/virtio_net.h>
 #include "hvl.h"
 
+/* A device says at most once in this time that the pool has no room for a buffer. */
+#define COMPLAINT_SECONDS 60
+
 static void hvl_get(struct virtio_device *vdev, unsigned int offset, void *buffer, unsigned int bytes)
 {
 	struct hvl_device *hdev = hvl_of(vdev);
@@ -311,6 +314,7 @@ struct hvl_device *hvl_device_create(struct hvl_pool *pool, u32 index)
 	spin_lock_init(&hdev->lock);
 	for (i = 0; i < HVL_ZONES; i++)
 		spin_lock_init(&hdev->zones[i].lock);
+	ratelimit_state_init(&hdev->complaints, COMPLAINT_SECONDS * HZ, 1);
 	INIT_LIST_HEAD(&hdev->old_vqs);
 	INIT_WORK(&hdev->recover, hvl_recover);
 	device_initialize(&hdev->dev);

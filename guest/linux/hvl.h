@@ -23,6 +23,7 @@
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/mutex.h>
+#include <linux/ratelimit.h>
 #include <linux/spinlock.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
@@ -186,6 +187,7 @@ struct hvl_device {
 	struct vring rings[HVL_MAX_QUEUES]; /* where they lie in the pool */
 	struct list_head old_vqs; /* of a console that is being started again */
 	struct hvl_counters counters;
+	struct ratelimit_state complaints; /* that there is no room for a buffer */
 };
 
 /* How to reach a pool. */
