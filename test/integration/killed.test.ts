@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -75,3 +75,38 @@ for (const [name, pmmWords, auxWords, left] of [
     assert.equal(await aux.end('SIGTERM'), 0);
   });
 }
+
+const POOL_BYTES = 1 << 20;
+const FDT_BYTES = 0x1_0000;
+/** Register block of the first device, and what static mode has there: epoch, and the driver's answer to it. */
+const [BLOCK, EPOCH, ATTACH] = [FDT_BYTES, 0x190, 0x198];
+
+test(
+  'lkvm pmm --static: killed while a peer is attached, started again → a new epoch, to which the peer attaches; the file behind the pool is untouched',
+  TIMEOUT,
+  async (t) => {
+    const folder = mkdtempSync('/dev/shm/lkvm-test-');
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const pool = join(folder, 'pool');
+    writeFileSync(pool, Buffer.alloc(POOL_BYTES + 4096, 0x5a));
+    const words = ['--shmem-backend', `file:${pool}`, '--notify', `socket:${join(folder, 'bell')}`];
+    const epochs: number[] = [];
+    let aux: Command | undefined;
+    for (let turn = 0; turn < 3; turn++) {
+      const pmm = await startPmm(t, [...words, '--static']);
+      aux ??= new Command(t, ['aux', '--script', ...words]);
+      await assertServes(pmm);
+      const block = readFileSync(pool).subarray(BLOCK);
+      assert.equal(block.readUInt32LE(ATTACH), block.readUInt32LE(EPOCH));
+      epochs.push(block.readUInt32LE(EPOCH));
+      await pmm.end('SIGKILL');
+    }
+    assert.equal(new Set([0, ...epochs]).size, 4, `${epochs}`);
+    assert.ok(
+      readFileSync(pool)
+        .subarray(POOL_BYTES)
+        .every((byte) => byte === 0x5a),
+    );
+    assert.equal(await aux?.end('SIGTERM'), 0);
+  },
+);
