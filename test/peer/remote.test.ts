@@ -1,8 +1,9 @@
 /**
- * `--remote qemu` with stock kernels, of this and of another architecture: one program starts the PMM and the machine; the machine uses
+ * `--remote qemu` with stock kernels, of this architecture (library) and of another (command): one program starts the PMM and the machine; it uses
  * every device over the pool, with doorbells and interrupts, writes what it has seen into the share, and switches itself off.
  */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -10,8 +11,10 @@ import { createPmm, type PmmRemoteOptions } from '#lkvm/index.js';
 import { type KernelName, kernelFiles } from '../bed/cache.js';
 import { file } from '../bed/cpio.js';
 import { writeInnerInitrd } from '../bed/initrd.js';
+import { MAIN } from '../support/cli.js';
 import { collectLog } from '../support/doorbell-rig.js';
 import { tempDir } from '../support/temp.js';
+import { HostProcess } from './host-process.js';
 import { skipWithoutPeer } from './machine.js';
 import { frontEndModule, MODULE_PATH } from './module.js';
 
@@ -33,25 +36,38 @@ umount /mnt
 poweroff -f
 `;
 
-async function runMachine(t: TestContext, kernel: KernelName, arch: 'x86_64' | 'aarch64') {
+/** A share, and what the machine starts with. */
+function prepare(t: TestContext, kernel: KernelName) {
   const folder = tempDir(t);
   const share = join(folder, 'share');
   mkdirSync(share);
   const initrd = join(folder, 'initrd');
-  writeInnerInitrd(initrd, kernel, {
-    files: [frontEndModule(kernel), file('etc/init.d/start', SCRIPT)],
-  });
+  const files = [frontEndModule(kernel), file('etc/init.d/start', SCRIPT)];
+  writeInnerInitrd(initrd, kernel, { files });
+  return { share, initrd, image: kernelFiles(kernel).image };
+}
+
+/** What the machine has left in the share. */
+function checkShare(share: string, kernel: KernelName, arch: 'x86_64' | 'aarch64'): void {
+  const read = (name: string): string => readFileSync(join(share, name), 'latin1');
+  assert.equal(read('kernel'), `${kernelFiles(kernel).release} ${arch}\n`);
+  assert.match(read('entropy'), /^(?!0{128})[0-9a-f]{128}$/);
+  assert.equal(read('random').length, 1 << 20);
+  const sum = createHash('sha256').update(readFileSync(join(share, 'random')));
+  assert.equal(read('sum').split(' ')[0], sum.digest('hex'));
+  assert.match(read('ping'), /3 packets transmitted, 3 packets received, 0% packet loss/);
+  assert.match(read('interrupts'), /^ *\d+: +[1-9]\d* .*virtio_hvl/m);
+}
+
+test('createPmm, remote qemu: kernel 6.1 on x86_64 → every device works over the pool, by doorbell and interrupt; then it is off', {
+  skip: skipWithoutPeer('6.1'),
+  timeout: 600_000,
+}, async (t) => {
+  const { share, initrd, image } = prepare(t, '6.1');
   const log = collectLog();
   let serial = '';
   const remote: PmmRemoteOptions = {
-    ...{
-      kind: 'qemu',
-      arch,
-      kernel: kernelFiles(kernel).image,
-      initrd,
-      append: 'quiet panic=-1',
-      memory: 256,
-    },
+    ...{ kind: 'qemu', arch: 'x86_64', kernel: image, initrd, append: 'quiet panic=-1', memory: 256 },
   };
   const pmm = await createPmm(
     {
@@ -78,36 +94,38 @@ async function runMachine(t: TestContext, kernel: KernelName, arch: 'x86_64' | '
   pmm.console?.on('data', (bytes: Buffer) => {
     said += bytes.toString();
   });
-  const exit = await pmm.exited;
-  const read = (name: string): string => readFileSync(join(share, name), 'latin1');
-  return { exit, pmm, log, read, said: () => said, serial: () => serial };
-}
+  assert.deepEqual(await pmm.exited, { reason: 'remote', error: undefined }, serial);
+  checkShare(share, '6.1', 'x86_64');
+  assert.match(said, /said over the pool/);
+  assert.deepEqual(
+    pmm.counters().map(({ name, starts, faults }) => [name, starts, faults]),
+    [
+      ['p9', 1, 0],
+      ['rng', 1, 0],
+      ['net', 1, 0],
+      ['console', 1, 0],
+    ],
+  );
+  assert.deepEqual(log.warnings, []);
+});
 
-for (const [kernel, arch] of [
-  ['6.1', 'x86_64'],
-  ['6.12-arm64', 'aarch64'],
-] as const) {
-  test(`remote qemu: kernel ${kernel} on ${arch} → every device works over the pool, by doorbell and interrupt; then it is off`, {
-    skip: skipWithoutPeer(kernel),
-    timeout: 600_000,
-  }, async (t) => {
-    const { exit, pmm, log, read, said, serial } = await runMachine(t, kernel, arch);
-    assert.deepEqual(exit, { reason: 'remote', error: undefined }, serial());
-    assert.equal(read('kernel'), `${kernelFiles(kernel).release} ${arch}\n`);
-    assert.match(read('entropy'), /^(?!0{128})[0-9a-f]{128}$/);
-    assert.equal(read('random').length, 1 << 20);
-    assert.match(read('ping'), /3 packets transmitted, 3 packets received, 0% packet loss/);
-    assert.match(read('interrupts'), /^ *\d+: +[1-9]\d* .*virtio_hvl/m);
-    assert.match(said(), /said over the pool/);
-    assert.deepEqual(
-      pmm.counters().map(({ name, starts, faults }) => [name, starts, faults]),
-      [
-        ['p9', 1, 0],
-        ['rng', 1, 0],
-        ['net', 1, 0],
-        ['console', 1, 0],
-      ],
-    );
-    assert.deepEqual(log.warnings, []);
-  });
-}
+test('lkvm pmm --remote qemu: kernel 6.12 on aarch64 → every device works over the pool, its serial port is shown; then it is off, exit code 0', {
+  skip: skipWithoutPeer('6.12-arm64'),
+  timeout: 600_000,
+}, async (t) => {
+  const { share, initrd, image } = prepare(t, '6.12-arm64');
+  const devices = ['--console', 'virtio', '--rng', '--9p', `${share},share`];
+  const machine = ['--remote', 'qemu', '--remote-arch', 'aarch64', '--remote-memory', '256', '--remote-log'];
+  const start = ['--remote-kernel', image, '--remote-initrd', initrd, '--remote-append', 'quiet panic=-1'];
+  const pool = ['--shmem-addr', '0x37000000', '--shmem-size', '16M'];
+  const words = [MAIN, 'pmm', ...pool, ...devices, ...machine, ...start];
+  const command = new HostProcess('lkvm pmm --remote qemu', [process.execPath, ...words]);
+  t.after(() => command.end('SIGKILL'));
+  const code = await command.ended();
+  const { text } = command.transcript;
+  assert.equal(code, '0', text);
+  checkShare(share, '6.12-arm64', 'aarch64');
+  assert.match(text, /said over the pool/);
+  assert.match(text, /^remote\| .*Power down\r?$/m);
+  assert.doesNotMatch(text, /Warning/);
+});
