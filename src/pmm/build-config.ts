@@ -26,7 +26,7 @@ export const DEFAULT_MEM = '/dev/mem';
  * Errors: ConfigError.
  */
 export function buildPmmConfig(options: PmmOptions): PmmConfig {
-  const remote = remoteSpec(options.remote);
+  const remote = remoteSpec(options.remote, options.pool);
   const pool = poolSpec(options.pool ?? defaultPool(remote) ?? { kind: 'uio', path: DEFAULT_UIO });
   const config: PmmConfig = {
     ...buildHvlConfig({ ...options, eventIdx: options.eventIdx ?? remote?.kind === 'qemu' }),

@@ -11,10 +11,13 @@ export const DEFAULT_REMOTE_MEMORY = 512;
 /** Where a machine of each architecture has its first serial port. */
 const SERIAL: Readonly<Record<QemuArch, string>> = { x86_64: 'ttyS0', aarch64: 'ttyAMA0' };
 
-/** The other side; undefined if it starts and ends by itself. */
-export function remoteSpec(options: PmmRemoteOptions | undefined): RemoteSpec | undefined {
+/** The other side; undefined if it starts and ends by itself. @param pool as given by the user */
+export function remoteSpec(
+  options: PmmRemoteOptions | undefined,
+  pool: PmmPoolOptions | undefined,
+): RemoteSpec | undefined {
   if (options === undefined) return undefined;
-  return options.kind === 'qemu' ? qemuSpec(options) : remoteprocSpec(options);
+  return options.kind === 'qemu' ? qemuSpec(options, pool === undefined) : remoteprocSpec(options);
 }
 
 /** The pool of a machine if none is named: a socket file that only we may use, with a name nobody else has. */
@@ -32,13 +35,14 @@ export function checkRemotePool(remote: RemoteSpec | undefined, pool: PoolSpec):
   );
 }
 
-function qemuSpec(options: PmmQemuOptions): QemuSpec {
+function qemuSpec(options: PmmQemuOptions, ownSocket: boolean): QemuSpec {
   const { initrd, kernel, log, memory = DEFAULT_REMOTE_MEMORY } = options;
   const arch = options.arch ?? ownArch();
   if (!Number.isInteger(memory) || memory < 1)
     throw new ConfigError(`--remote-memory ${memory}: a whole number of MiB is expected`);
   if (kernel === '') throw new ConfigError('--remote qemu needs a kernel: --remote-kernel FILE');
-  return { kind: 'qemu', arch, kernel, initrd, append: commandLine(options.append ?? '', arch), memory, log };
+  const append = commandLine(options.append ?? '', arch);
+  return { kind: 'qemu', arch, kernel, initrd, append, memory, log, ownSocket };
 }
 
 function ownArch(): QemuArch {

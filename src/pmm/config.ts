@@ -49,6 +49,8 @@ export interface QemuSpec {
   readonly memory: number;
   /** Where its serial port is written to, besides `PmmExtras.remoteOutput`. */
   readonly log: string | undefined;
+  /** The socket of the pool has a name made up for this start: nobody else is there, and it goes with the machine. */
+  readonly ownSocket: boolean;
 }
 
 /** Processors that {@link QemuSpec} can have. */

@@ -124,6 +124,20 @@ test(
   },
 );
 
+test(
+  '--remote qemu: the PMM is killed → the socket that it has named itself is removed',
+  OPTIONS,
+  async (t) => {
+    const command = new Command(t, imageWords(t, 'requests=1000000'));
+    await command.says(/ready: rng/);
+    const machine = await machineOf(command.pid);
+    assert.equal(existsSync(command.socket), true);
+    command.child.kill('SIGKILL');
+    assert.equal(await hasEnded(machine), true);
+    while (existsSync(command.socket)) await sleep(10);
+  },
+);
+
 test('--remote qemu: QEMU is not installed → exit code 128 and what to install', TIMEOUT, async (t) => {
   const command = new Command(t, ['--remote-kernel', MAIN], { PATH: tempDir(t) });
   assert.equal(await command.ended, 128);

@@ -141,7 +141,7 @@ export class QemuRemote implements Remote {
       detached: true,
     });
     this.#child = child;
-    const sentry = child.pid === undefined ? undefined : new Sentry('kill -KILL "$0"', `${child.pid}`, log);
+    const sentry = child.pid === undefined ? undefined : this.#sentry(child.pid);
     child.stdout.on('data', (bytes: Buffer) => this.#serial(bytes));
     child.stderr.on('data', (bytes: Buffer) => {
       this.#messages = (this.#messages + bytes.toString('utf8')).slice(-KEPT);
@@ -158,6 +158,13 @@ export class QemuRemote implements Remote {
         this.#onEnd(code, failure !== '' ? failure : endText(code, signal));
       });
     });
+  }
+
+  /** Ends the machine if this process is killed, and removes the socket if nobody else could ever use or replace it. */
+  #sentry(pid: number): Sentry {
+    const { spec, pool, log } = this.#parts;
+    if (!spec.ownSocket || !('path' in pool)) return new Sentry('kill -KILL "$0"', [`${pid}`], log);
+    return new Sentry('kill -KILL "$0"; rm -f -- "$1"', [`${pid}`, pool.path], log);
   }
 
   #serial(bytes: Buffer): void {

@@ -57,7 +57,7 @@ export class Remoteproc implements Remote {
     if (firmware !== undefined) {
       await this.#write('firmware', firmware, `cannot set the firmware of ${this.#name} to ${firmware}`);
     }
-    this.#sentry = new Sentry('echo stop > "$0"', this.#stateFile, this.#log);
+    this.#sentry = new Sentry('echo stop > "$0"', [this.#stateFile], this.#log);
     this.#started = true; // before the write, which may take long: a stop that comes meanwhile has to follow it
     try {
       await this.#write('state', 'start', `cannot start ${this.#name}`);

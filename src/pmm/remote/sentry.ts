@@ -14,16 +14,18 @@ export class Sentry {
   readonly #shell: ChildProcess;
 
   /**
-   * @param command one for the shell; `"$0"` in it is `word`
+   * @param command for the shell; `"$0"`, `"$1"`, ... in it are `words`
    * @param log told if there is no shell: then nothing is done after a kill
    */
-  constructor(command: string, word: string, log: Log) {
-    this.#shell = spawn(SHELL, ['-c', `read -r _; ${command}`, word], {
+  constructor(command: string, words: readonly string[], log: Log) {
+    this.#shell = spawn(SHELL, ['-c', `read -r _; ${command}`, ...words], {
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,
     });
     this.#shell.once('error', (error) => {
-      log.warn(`if this process is killed, this is left undone: ${command} (${word}): ${error.message}`);
+      log.warn(
+        `if this process is killed, this is left undone: ${command} (${words.join(' ')}): ${error.message}`,
+      );
     });
     this.#shell.unref(); // no reason for this process to stay
   }
