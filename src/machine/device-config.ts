@@ -15,14 +15,15 @@ const MAX_TAG_BYTES = 32;
 /** The settings a machine gives to a device of one kind. */
 export type SettingsOf = (options: CommonDeviceOptions, name: DeviceName) => DeviceSettings;
 
-/** A console; default: the process's own terminal. */
-export function consoleSpec(console: ConsoleOptions, settings: SettingsOf): ConsoleSpec {
+/** A console; default: the process's own terminal. @param offerSize offer SIZE on a terminal, unless told otherwise */
+export function consoleSpec(console: ConsoleOptions, settings: SettingsOf, offerSize: boolean): ConsoleSpec {
   return {
     name: 'console',
     ...settings(console, 'console'),
     inputFd: console.inputFd ?? 0,
     outputFd: console.outputFd ?? 1,
     escape: console.escape ?? 'ctrl-a',
+    offerSize,
   };
 }
 

@@ -107,7 +107,8 @@ function deviceSpecs(devices: readonly HvlDeviceOptions[]): HvlDeviceSpec[] {
   const shares = ofType('9p').map((share) => p9Spec(share, deviceSettings));
   checkTags(shares);
   const rngs = ofType('rng').map((rng): RngSpec => ({ name: 'rng', ...deviceSettings(rng, 'rng') }));
-  const consoles = ofType('console').map((console) => consoleSpec(console, deviceSettings));
+  // Without SIZE unless asked: there are drivers of pools that know no features at all.
+  const consoles = ofType('console').map((console) => consoleSpec(console, deviceSettings, false));
   for (const { length, 0: first } of [rngs, consoles]) {
     if (length > 1) throw new ConfigError(`${length} ${first?.name} devices; there can be one`);
   }

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { ConsoleStream } from '../machine/console-stream.js';
-import { rawTerminal } from '../machine/raw-terminal.js';
+import { consoleTerminal } from '../machine/raw-terminal.js';
 import {
   COUNTER_BYTES,
   COUNTER_COUNT,
@@ -20,6 +20,7 @@ import type { HvlLayout } from '../virtio/transport/hvl/layout.js';
 import { shutdownGuard } from '../workers/guard.js';
 import type { ThreadEnd, WorkerThread } from '../workers/host.js';
 import type { IoService } from '../workers/io/service.js';
+import type { MainMessage } from '../workers/reactor/messages.js';
 import type { PmmConfig } from './config.js';
 import type { PmmReactorMessage } from './messages.js';
 import type { Pool } from './pool.js';
@@ -203,10 +204,12 @@ export class Pmm extends EventEmitter<PmmEvents> implements AsyncDisposable {
     }
   }
 
-  /** @internal The console's terminal, if it has one, passes every key on; it is put back on every way out. */
+  /** @internal The console's terminal, if it has one, passes every key on; it is put back on every way out. Its size is the driver's. */
   takeTerminal(config: PmmConfig): void {
     const console = config.devices.find((spec) => spec.name === 'console');
-    if (console !== undefined) this.#restoreTerminal = rawTerminal(console.inputFd, shutdownGuard);
+    if (console === undefined) return;
+    const windowChanged = () => this.#thread?.post({ type: 'window' } satisfies MainMessage);
+    this.#restoreTerminal = consoleTerminal(console, shutdownGuard, windowChanged);
   }
 
   /** @internal The reactor has exited: nobody uses the pool any more, but perhaps a call that still waits for a disk. */

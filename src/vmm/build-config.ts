@@ -285,7 +285,7 @@ function deviceSpec(device: Exclude<VmDeviceOptions, NetOptions>): DeviceSpec {
     case 'rng':
       return { name: 'rng', ...settings(device, 'rng') };
     case 'console':
-      return consoleSpec(device, settings);
+      return consoleSpec(device, settings, true);
   }
 }
 

@@ -13,7 +13,7 @@ import { loadGuest } from '../arch/x86_64/load-guest.js';
 import { setUpVcpus } from '../arch/x86_64/vcpu-setup.js';
 import type { ConsoleStream } from '../machine/console-stream.js';
 import { openHostEnds } from '../machine/host-ends.js';
-import { rawTerminal } from '../machine/raw-terminal.js';
+import { consoleTerminal, rawTerminal } from '../machine/raw-terminal.js';
 import { checkServices, RemoteServices } from '../machine/remote-services.js';
 import { runDownScripts, runUpScripts, tapScripts } from '../machine/tap-scripts.js';
 import { attachPlatform } from '../platform/platform.js';
@@ -185,8 +185,9 @@ function startScripts(machine: Machine, config: VmConfig, log: Log): void {
 function takeTerminal(machine: Machine, config: VmConfig): void {
   const port = config.serial.find(({ inputFd }) => inputFd >= 0);
   const device = allDeviceSpecs(config).find(({ name }) => name === 'console');
-  const fd = device?.name === 'console' ? device.inputFd : port?.inputFd;
-  if (fd !== undefined) machine.onRestoreTerminal(rawTerminal(fd, shutdownGuard));
+  if (device?.name === 'console') {
+    machine.onRestoreTerminal(consoleTerminal(device, shutdownGuard, () => machine.windowChanged()));
+  } else if (port !== undefined) machine.onRestoreTerminal(rawTerminal(port.inputFd, shutdownGuard));
 }
 
 /** The console's host end becomes a stream: the virtio console if there is one, else ttyS0. */

@@ -6,6 +6,7 @@ import type { Log } from '../util/ports.js';
 import { shutdownGuard } from '../workers/guard.js';
 import { STOP_LIMIT_MS, type ThreadEnd, type WorkerThread } from '../workers/host.js';
 import type { IoService } from '../workers/io/service.js';
+import type { MainMessage } from '../workers/reactor/messages.js';
 import {
   exitCodeOf,
   VCPU_DEBUG_EXIT,
@@ -81,6 +82,11 @@ export class Machine implements VirtualMachine {
   attach(reactor: WorkerThread, vcpus: readonly VcpuThread[]): void {
     this.#reactor = reactor;
     this.#vcpus = vcpus;
+  }
+
+  /** @internal The console's terminal may have another size. */
+  windowChanged(): void {
+    this.#reactor?.post({ type: 'window' } satisfies MainMessage);
   }
 
   /** @internal Puts the terminal back on every way out. */

@@ -66,6 +66,8 @@ export interface ConsoleSpec extends DeviceSettings {
   readonly outputFd: number;
   /** What ends the machine from the keyboard: Ctrl-A x / Ctrl-B x if "ctrl-a", Ctrl-C if "ctrl-c". */
   readonly escape: 'ctrl-a' | 'ctrl-c' | 'none';
+  /** Offer SIZE if the output is a terminal and no features are predefined. */
+  readonly offerSize: boolean;
 }
 
 export interface BlkSpec extends DeviceSettings {

@@ -7,18 +7,20 @@
  *
  * Thread: reactor.
  */
+import { VIRTIO_CONSOLE_F_SIZE } from '../../abi/virtio.js';
 import type { RemoteNetworkProxy } from '../../backends/js-network/js-network-backend.js';
 import type { FileTree } from '../../p9/file-tree.js';
 import type { RemoteTreeProxy } from '../../p9/remote-tree.js';
 import { openFileLimit } from '../../sys/fs.js';
-import { windowSize } from '../../sys/tty.js';
+import { type WindowSize, windowSize } from '../../sys/tty.js';
 import type { Counters } from '../../util/counters.js';
 import { LkvmError, StartError } from '../../util/errors.js';
 import type { BlockingCalls, EventLoop, Log } from '../../util/ports.js';
 import type { VirtioDevice } from '../../virtio/core/device.js';
+import { featureSet } from '../../virtio/core/features.js';
 import type { NetBackend } from '../../virtio/devices/net/backend.js';
 import type { BlkSpec, ConsoleSpec, DeviceSpec, NetSpec, P9Spec, RngSpec, TreeSpec } from './device-spec.js';
-import type { ServiceMessage } from './messages.js';
+import type { MainMessage, ServiceMessage } from './messages.js';
 
 /** What devices need of the machine around them. */
 export interface DeviceSurroundings {
@@ -46,6 +48,8 @@ export class DeviceMaker {
   readonly #around: DeviceSurroundings;
   readonly #trees = new Map<number, RemoteTreeProxy>();
   readonly #networks = new Map<number, RemoteNetworkProxy>();
+  /** For each console: looks at the size of its terminal. */
+  readonly #windows: (() => void)[] = [];
 
   constructor(around: DeviceSurroundings) {
     this.#around = around;
@@ -71,10 +75,19 @@ export class DeviceMaker {
     }
   }
 
-  /** A message of a tree or a network on the main thread. */
-  onServiceMessage({ type, id, message }: ServiceMessage): void {
-    const proxies = type === 'tree' ? this.#trees : this.#networks;
-    proxies.get(id)?.onMessage(message);
+  /** A message of the main thread. */
+  onMessage(message: MainMessage): void {
+    switch (message.type) {
+      case 'tree':
+        this.#trees.get(message.id)?.onMessage(message.message);
+        break;
+      case 'network':
+        this.#networks.get(message.id)?.onMessage(message.message);
+        break;
+      case 'window':
+        for (const look of this.#windows) look();
+        break;
+    }
   }
 
   async #rng({ queueSizes, features }: RngSpec, counters: Counters): Promise<VirtioDevice> {
@@ -86,13 +99,25 @@ export class DeviceMaker {
   async #console(spec: ConsoleSpec, counters: Counters): Promise<VirtioDevice> {
     const { TerminalBackend } = await import('../../backends/terminal/terminal.js');
     const { ConsoleDevice } = await import('../../virtio/devices/console/device.js');
-    const { inputFd, outputFd, queueSizes, features } = spec;
+    const { inputFd, outputFd, queueSizes } = spec;
     const { loop, onEscape } = this.#around;
     const backend = new TerminalBackend(loop, { inputFd, outputFd, escape: spec.escape, onEscape });
-    const size = windowSize(outputFd);
-    const { columns, rows } =
-      typeof size === 'number' || size.columns === 0 ? { columns: 80, rows: 24 } : size;
-    return new ConsoleDevice({ backend, counters, queueSizes, features, cols: columns, rows });
+    const size = knownSize(outputFd);
+    const features =
+      spec.features ?? (spec.offerSize && size !== undefined ? featureSet(VIRTIO_CONSOLE_F_SIZE) : undefined);
+    const device = new ConsoleDevice({
+      backend,
+      counters,
+      queueSizes,
+      features,
+      cols: size?.columns,
+      rows: size?.rows,
+    });
+    this.#windows.push(() => {
+      const now = knownSize(outputFd);
+      if (now !== undefined) device.resize(now.columns, now.rows);
+    });
+    return device;
   }
 
   async #net({ backend, mac, queueSizes, features }: NetSpec, counters: Counters): Promise<VirtioDevice> {
@@ -163,6 +188,12 @@ export class DeviceMaker {
       }
     }
   }
+}
+
+/** @returns undefined if it is no terminal, or does not know its size */
+function knownSize(fd: number): WindowSize | undefined {
+  const size = windowSize(fd);
+  return typeof size === 'number' || size.columns === 0 || size.rows === 0 ? undefined : size;
 }
 
 /** A driver that opens all it can must leave descriptors for doorbells and for the other shares. */

@@ -8,6 +8,12 @@ export interface ServiceMessage {
   readonly message: unknown;
 }
 
+/** Main to worker. */
+export type MainMessage =
+  | ServiceMessage
+  /** The size of a terminal may have changed: consoles on one look at it. */
+  | { readonly type: 'window' };
+
 /** Worker to main. */
 export type ReactorMessage =
   /** All devices are open, and the driver's side is ready for a driver. */

@@ -14,7 +14,7 @@ import { IoClient } from '../io/client.js';
 import type { IoInit } from '../io/ring.js';
 import type { DeviceSpec } from './device-spec.js';
 import { DeviceMaker } from './make-device.js';
-import type { ReactorMessage, ServiceMessage } from './messages.js';
+import type { MainMessage, ReactorMessage } from './messages.js';
 
 const SECOND_US = 1_000_000;
 /** Log lines per second: a driver that breaks something in a loop must not fill main's memory. */
@@ -68,7 +68,7 @@ export async function withDevices(
     }
     reactor.onWake(() => {
       for (let message = context.receive(); message !== undefined; message = context.receive()) {
-        maker.onServiceMessage(message as ServiceMessage); // main posts nothing else
+        maker.onMessage(message as MainMessage); // main posts nothing else
       }
     });
     serve({ reactor, log, devices, taps: maker.taps });

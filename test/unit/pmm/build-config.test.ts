@@ -92,6 +92,7 @@ test('buildPmmConfig: device defaults → sizes of the protocol, tag, addresses'
       inputFd: 0,
       outputFd: 1,
       escape: 'ctrl-a',
+      offerSize: false,
     },
   ]);
 });

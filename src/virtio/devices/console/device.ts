@@ -39,8 +39,8 @@ export interface ConsoleOptions {
   /** Largest sizes of the receive and the transmit queue. */
   readonly queueSizes: readonly number[];
   /** Size of the terminal in characters; default 80 x 24. */
-  readonly cols?: number;
-  readonly rows?: number;
+  readonly cols?: number | undefined;
+  readonly rows?: number | undefined;
   /** Features offered instead of none. Possible: SIZE, and ring features. */
   readonly features?: Features | undefined;
 }
@@ -51,9 +51,17 @@ class ConsoleRun {
   buffers: RxBuffers | undefined = undefined;
   tx: QueueEnd | undefined = undefined;
   batch: TxBatch | undefined = undefined;
+  /** The size is to be told once more, with the first input. */
+  repeatSize: boolean;
 
   constructor(active: ActiveDevice) {
     this.active = active;
+    this.repeatSize = this.takesSize;
+  }
+
+  /** The driver negotiated SIZE. */
+  get takesSize(): boolean {
+    return hasFeature(this.active.features, VIRTIO_CONSOLE_F_SIZE);
   }
 
   setReceive(rx: QueueEnd | undefined): void {
@@ -79,6 +87,8 @@ export class ConsoleDevice implements VirtioDevice, ConsoleListener {
   readonly #rxIov: IovCache;
   readonly #txIov: IovCache;
   #run: ConsoleRun | undefined;
+  /** The driver can see an older size than `config` has. */
+  #sizeIsNew = false;
 
   /** Errors: ConfigError if `features` has something this device cannot do. */
   constructor(options: ConsoleOptions) {
@@ -100,6 +110,7 @@ export class ConsoleDevice implements VirtioDevice, ConsoleListener {
     const tx = active.queues[TX];
     if (rx !== undefined) this.enableQueue(RX, rx);
     if (tx !== undefined) this.enableQueue(TX, tx);
+    if (this.#sizeIsNew) this.#tellSize();
   }
 
   reset(): void {
@@ -128,13 +139,18 @@ export class ConsoleDevice implements VirtioDevice, ConsoleListener {
     this.#backend.close();
   }
 
-  /** The host's window has a new size. Told to the driver if it negotiated SIZE. */
+  /** The host's window may have a new size. Told to the driver if it negotiated SIZE; if there is none yet, when it starts. */
   resize(cols: number, rows: number): void {
-    setConsoleSize(this.config, cols, rows);
-    const active = this.#run?.active;
-    if (active !== undefined && hasFeature(active.features, VIRTIO_CONSOLE_F_SIZE)) {
-      active.notifier.configChanged();
-    }
+    if (!setConsoleSize(this.config, cols, rows)) return;
+    this.#sizeIsNew = true;
+    this.#tellSize();
+  }
+
+  #tellSize(): void {
+    const run = this.#run;
+    if (run?.takesSize !== true) return;
+    this.#sizeIsNew = false;
+    run.active.notifier.configChanged();
   }
 
   processQueue(queueIndex: number): boolean {
@@ -184,11 +200,23 @@ export class ConsoleDevice implements VirtioDevice, ConsoleListener {
   #readInto(end: QueueEnd, buffers: RxBuffers): boolean {
     const n = this.#backend.read(end.iov, buffers.first, buffers.bytes);
     if (n === 0) return false;
+    this.#repeatSize();
     end.iov.commit(n, buffers.first);
     count(this.counters, COUNTER_REQUESTS, buffers.chainsFor(n));
     count(this.counters, COUNTER_BYTES, n);
     buffers.deliver(n);
     return true;
+  }
+
+  /**
+   * Linux's driver reads the size only when it hears of a change, and forgets it if it hears too early: while it starts,
+   * its port is not there yet. It is there when somebody types.
+   */
+  #repeatSize(): void {
+    const run = this.#run;
+    if (run?.repeatSize !== true) return;
+    run.repeatSize = false;
+    this.#tellSize();
   }
 
   /** @returns true if the budget ran out */

@@ -18,9 +18,12 @@ export function consoleConfig(cols: number, rows: number): Uint8Array {
   return config;
 }
 
-/** Writes the size into a config space. Parameters as {@link consoleConfig}. */
-export function setConsoleSize(config: Uint8Array, cols: number, rows: number): void {
+/** Writes the size into a config space. Parameters as {@link consoleConfig}. @returns false if it has that already */
+export function setConsoleSize(config: Uint8Array, cols: number, rows: number): boolean {
   const view = new DataView(config.buffer, config.byteOffset, config.byteLength);
+  const sameCols = view.getUint16(VIRTIO_CONSOLE_COLS_OFF, true) === cols;
+  if (sameCols && view.getUint16(VIRTIO_CONSOLE_ROWS_OFF, true) === rows) return false;
   view.setUint16(VIRTIO_CONSOLE_COLS_OFF, cols, true);
   view.setUint16(VIRTIO_CONSOLE_ROWS_OFF, rows, true);
+  return true;
 }

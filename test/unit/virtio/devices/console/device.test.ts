@@ -237,6 +237,38 @@ test('console: resize → config changed, announced only if SIZE was negotiated'
   assert.equal(withSize.rig.configChanges, 1);
 });
 
+test('console: resize to the size it has → nothing', () => {
+  const r = rig({ features: featureSet(VIRTIO_CONSOLE_F_SIZE) });
+  r.rig.start();
+  r.device.resize(80, 24);
+  assert.equal(r.rig.configChanges, 0);
+});
+
+test('console: resize before the driver is there → told when one starts that negotiated SIZE', () => {
+  const { device, rig: r } = rig({ features: featureSet(VIRTIO_CONSOLE_F_SIZE) });
+  device.resize(100, 40);
+  assert.equal(r.configChanges, 0);
+  r.start();
+  assert.equal(r.configChanges, 1);
+});
+
+test('console: the first input after a start → the size is told once more, if SIZE was negotiated', () => {
+  for (const [features, times] of [
+    [featureSet(VIRTIO_CONSOLE_F_SIZE), 1],
+    [featureSet(), 0],
+  ] as const) {
+    const { host, rig: r } = rig({ features });
+    r.start();
+    r.offer(RX, 256);
+    r.offer(RX, 256);
+    r.kick();
+    assert.equal(r.configChanges, 0);
+    host.type('a');
+    host.type('b');
+    assert.equal(r.configChanges, times);
+  }
+});
+
 test('console: any input over any buffers, typed and posted in any order → the same bytes in the same order', () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('type' as const), n: fc.integer({ min: 1, max: 40 }) }),
