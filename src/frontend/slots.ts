@@ -1,7 +1,7 @@
 /**
  * The bounce-buffer shim: a ring with one persistent piece of pool memory per descriptor. Data from elsewhere is copied
  * into the slot of the descriptor that carries it; nothing is allocated per request, so nothing can run out half-way
- * through one. A buffer that already lies in the pool (from `DeviceMemory.alloc`) is passed on as it is.
+ * through one. What can be made in a slot ({@link SlotQueue.begin}) is not copied at all.
  *
  * Hot path: nothing here allocates or throws.
  */
@@ -15,13 +15,6 @@ export class SlotQueue {
   readonly slotBytes: number;
   /** How many descriptors have a slot; with fewer slots than descriptors only those are used for slots. */
   readonly slotCount: number;
-  /** Requests whose data was copied into a slot, and the bytes. */
-  bounced = 0;
-  bouncedBytes = 0;
-  /** Requests that used the caller's own pool buffer. */
-  direct = 0;
-  /** Requests refused because every slot was in flight. */
-  full = 0;
   #inUse = 0;
 
   /**
@@ -46,16 +39,9 @@ export class SlotQueue {
    */
   begin(): number {
     // The free list is last in, first out and starts at 0, so the first `slotCount` descriptors are the ones in use.
-    if (this.#inUse >= this.slotCount) {
-      this.full++;
-      return -1;
-    }
+    if (this.#inUse >= this.slotCount) return -1;
     const head = this.queue.begin();
-    if (head < 0) {
-      this.full++;
-      return -1;
-    }
-    this.#inUse++;
+    if (head >= 0) this.#inUse++;
     return head;
   }
 
@@ -80,22 +66,7 @@ export class SlotQueue {
     if (head < 0) return false;
     this.slots.write(head * this.slotBytes, data, offset, bytes);
     this.submitSlot(head, bytes, false);
-    this.bounced++;
-    this.bouncedBytes += bytes;
     return true;
-  }
-
-  /**
-   * Submits a buffer of the pool without a copy; publish follows. The caller leaves it alone until it is popped.
-   * @returns the head, or -1 if all are in flight
-   */
-  sendBuffer(buffer: PoolBuffer, bytes: number, writable: boolean): number {
-    const head = this.begin();
-    if (head < 0) return -1;
-    this.queue.set(head, buffer.address, bytes, writable);
-    this.queue.submit(head);
-    this.direct++;
-    return head;
   }
 
   /** Gives every free slot to the device to fill; publish follows. @returns how many */
