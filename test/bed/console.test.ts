@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { useBed } from './bed.js';
 import { Guest } from './guest.js';
+import { commandOf } from './machine.js';
 
 const { scenario } = useBed();
 
@@ -57,3 +58,18 @@ for (const { console, pasted, printed } of [
     assert.equal((await guest.end()).code, 0);
   });
 }
+
+scenario(
+  'virtio console on a terminal: → the guest has its size from the first key on, and follows it',
+  async (outer) => {
+    const spec = { kernel: '6.1', initrd: outer.initrd('6.1'), console: 'virtio' } as const;
+    const command = commandOf('lkvm', spec).map((word) => `'${word}'`);
+    const line = `tty > /run/terminal; stty rows 40 cols 100 -onlcr; exec ${command.join(' ')}`;
+    const guest = await Guest.start(outer, ['script', '-qefc', line, '/dev/null']);
+    const untilSize = (size: string) => guest.sh(`until [ "$(stty size)" = "${size}" ]; do sleep 1; done`);
+    await untilSize('40 100');
+    await outer.sh('stty -F "$(cat /run/terminal)" rows 50 cols 120');
+    await untilSize('50 120');
+    assert.equal((await guest.end()).code, 0);
+  },
+);
