@@ -79,13 +79,18 @@ export async function networkLoad(
   return {
     ping: Number(ping),
     toGuest: await iperfToGuest(outer),
-    toHost: await iperf(outer, ['--reverse']),
+    toHost: await iperfToHost(outer),
   };
 }
 
 /** A stream to the guest, whose server runs already. @returns Gbit/s */
 export async function iperfToGuest(outer: OuterGuest): Promise<number> {
   return await iperf(outer, []);
+}
+
+/** A stream from the guest, whose server runs already. @returns Gbit/s */
+export async function iperfToHost(outer: OuterGuest): Promise<number> {
+  return await iperf(outer, ['--reverse']);
 }
 
 async function iperf(outer: OuterGuest, direction: readonly string[]): Promise<number> {
@@ -131,7 +136,7 @@ export async function inTurns<Way extends string, Sample>(
   return samples;
 }
 
-/** Measured values of two machines, by figure. */
+/** Measured values of two machines, by figure. NaN: it cannot be told of that machine. */
 export interface Comparison<Name extends string> {
   readonly title: string;
   readonly figures: Record<Name, Figure>;
@@ -167,10 +172,13 @@ export function printComparison<Name extends string>(
   const [one, two] = machines.map((name) => name.padStart(10));
   process.stdout.write(`${title.padEnd(32)}${one}${two}  ${'unit'.padEnd(8)}  times\n`);
   for (const { figure, first, second, ratio } of rows) {
-    const verdict = ratio >= figure.goal ? '' : '  MISSED';
-    const numbers = [first, second].map((value) => value.toPrecision(4).padStart(10)).join('');
+    const verdict = ratio < figure.goal ? '  MISSED' : '';
+    const text = (value: number, print: (value: number) => string) =>
+      Number.isNaN(value) ? '-' : print(value);
+    const numbers = [first, second].map((each) => text(each, (n) => n.toPrecision(4)).padStart(10)).join('');
+    const times = text(ratio, (n) => n.toFixed(2));
     process.stdout.write(
-      `${figure.name.padEnd(32)}${numbers}  ${figure.unit.padEnd(8)}  ${ratio.toFixed(2)}${verdict}\n`,
+      `${figure.name.padEnd(32)}${numbers}  ${figure.unit.padEnd(8)}  ${times}${verdict}\n`,
     );
   }
 }

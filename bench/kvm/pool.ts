@@ -15,6 +15,7 @@ import {
   HOST_ADDRESS,
   inTurns,
   iperfToGuest,
+  iperfToHost,
   makeShare,
   NETWORK_FIGURES,
   networkLoad,
@@ -37,27 +38,48 @@ const FIGURES = {
   ...NETWORK_FIGURES,
   ...SHARE_FIGURES,
   interrupts: { name: 'interrupts per 1000 frames in', unit: '', more: false, goal: 0 },
+  doorbells: { name: 'doorbells per 1000 frames out', unit: '', more: false, goal: 0 },
 } as const satisfies Record<string, Figure>;
 
 type Sample = Record<keyof typeof FIGURES, number>;
 
-/** Interrupts of virtio devices since the start, and frames received. */
-async function counts(guest: Guest): Promise<{ interrupts: number; frames: number }> {
-  const lines = (
-    await guest.sh('grep virtio /proc/interrupts; cat /sys/class/net/eth0/statistics/rx_packets')
-  )
-    .trim()
-    .split('\n');
-  const frames = Number(lines.pop());
-  const interrupts = lines.map((line) => Number(/^ *\d+: +(\d+)/.exec(line)?.[1] ?? 0));
-  return { interrupts: interrupts.reduce((sum, each) => sum + each, 0), frames };
+interface Counts {
+  /** Of virtio devices. */
+  readonly interrupts: number;
+  /** NaN on PCI: kicks are not counted there. */
+  readonly doorbells: number;
+  readonly received: number;
+  readonly sent: number;
 }
 
-async function interruptsPerFrame(outer: OuterGuest, guest: Guest): Promise<number> {
-  const before = await counts(guest);
+/** Since the start. */
+async function counts(guest: Guest): Promise<Counts> {
+  const statistics = '/sys/class/net/eth0/statistics';
+  const text = await guest.sh(
+    `cat ${statistics}/rx_packets ${statistics}/tx_packets; grep virtio /proc/interrupts; ` +
+      'cat /sys/kernel/debug/virtio_hvl/* 2> /dev/null || true',
+  );
+  const [received = 0, sent = 0] = text.split('\n').map(Number);
+  const interrupts = [...text.matchAll(/^ *\d+: +(\d+)/gm)].reduce((sum, [, each]) => sum + Number(each), 0);
+  const doorbells = Number(/^doorbells=(\d+)/m.exec(text)?.[1] ?? Number.NaN);
+  return { interrupts, doorbells, received, sent };
+}
+
+/** At full load, a stream in each direction. */
+async function signalsPerFrame(
+  outer: OuterGuest,
+  guest: Guest,
+): Promise<Pick<Sample, 'interrupts' | 'doorbells'>> {
+  await guest.sh('mount -t debugfs debugfs /sys/kernel/debug');
+  const start = await counts(guest);
   await iperfToGuest(outer);
-  const after = await counts(guest);
-  return (1000 * (after.interrupts - before.interrupts)) / (after.frames - before.frames);
+  const middle = await counts(guest);
+  await iperfToHost(outer);
+  const end = await counts(guest);
+  return {
+    interrupts: (1000 * (middle.interrupts - start.interrupts)) / (middle.received - start.received),
+    doorbells: (1000 * (end.doorbells - middle.doorbells)) / (end.sent - middle.sent),
+  };
 }
 
 /** The status of a file, for which Linux's 9p asks the server: the smallest message, its answer, and an interrupt. */
@@ -74,9 +96,9 @@ async function measure(outer: OuterGuest, way: Way, spec: MachineSpec): Promise<
   const guest = await Guest.start(outer, commandOf('lkvm', { ...spec, transport, options }));
   try {
     const network = await networkLoad(outer, guest);
-    const interrupts = await interruptsPerFrame(outer, guest);
+    const signals = await signalsPerFrame(outer, guest);
     const share = await shareLoad(guest, MSIZE);
-    return { ...(await roundTrips(guest)), ...network, ...share, interrupts };
+    return { ...(await roundTrips(guest)), ...network, ...share, ...signals };
   } finally {
     await guest.kill();
   }

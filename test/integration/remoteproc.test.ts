@@ -35,6 +35,15 @@ test('remoteproc: a PMM from start to stop → firmware set, started, stopped', 
   assert.deepEqual([log.infos, log.warnings], [['remoteproc0 started'], []]);
 });
 
+test('remoteproc: no firmware given → what was set before is started', TIMEOUT, async (t) => {
+  const processor = new RemoteprocStandIn(t);
+  const remote = { kind: 'remoteproc', index: 0, sysfs: processor.sysfs } as const;
+  const pmm = await createPmm({ ...options(t, processor.sysfs), remote });
+  await pmm.stop();
+  while (processor.orders.length < 2) await sleep(5);
+  assert.match(processor.orders.join(), /^start rproc-fw,stop rproc-fw/);
+});
+
 test('remoteproc: it crashes and recovers → one line each, and the PMM goes on', TIMEOUT, async (t) => {
   const processor = new RemoteprocStandIn(t);
   const log = collectLog();
