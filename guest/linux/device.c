@@ -59,10 +59,24 @@ static u64 hvl_get_features(struct virtio_device *vdev)
 	return features | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
 }
 
+/*
+ * Linux's virtio core kicks when a chain does not fit into what is free of a ring. If all of it is, that chain never fits, and
+ * 9p, which asks for an msize without knowing the ring, waits for ever.
+ */
+static void complain_of_chain(struct hvl_device *hdev, const struct virtqueue *vq)
+{
+	u32 num = hdev->plan.queue[vq->index].num;
+
+	if (hdev->slot->id == VIRTIO_ID_9P && vq->num_free == num && __ratelimit(&hdev->complaints))
+		dev_warn(&hdev->dev, "a request needs more than %u entries and waits for ever: mount with msize=%lu or less\n",
+			 num, hvl_9p_msize(num));
+}
+
 static bool hvl_notify(struct virtqueue *vq)
 {
 	struct hvl_device *hdev = hvl_of(vq->vdev);
 
+	complain_of_chain(hdev, vq);
 	atomic64_inc(&hdev->counters.kicks);
 	hvl_write(hdev, HVL_QUEUE_NOTIFY, vq->index);
 	hvl_ring(hdev->pool);

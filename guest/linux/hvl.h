@@ -263,6 +263,7 @@ void hvl_plan_free(struct hvl_device *hdev);
 bool hvl_take(struct hvl_device *hdev, u32 pages, u32 *first);
 void hvl_give(struct hvl_pool *pool, u32 first, u32 pages);
 u32 hvl_ring_pages(u32 num);
+unsigned long hvl_9p_msize(u32 num);
 
 /* device.c */
 struct hvl_device *hvl_device_create(struct hvl_pool *pool, u32 index);

@@ -218,6 +218,12 @@ static void shrink(struct hvl_pool *pool, const struct hvl_device *failed)
 	}
 }
 
+/* A message is as many entries as it has pages, and some for headers. */
+unsigned long hvl_9p_msize(u32 num)
+{
+	return (num - 4) * PAGE_SIZE;
+}
+
 static void say(struct hvl_device *hdev)
 {
 	u32 i, limit = rounddown_pow_of_two(hdev->slot->queue_max ?: 1);
@@ -231,7 +237,7 @@ static void say(struct hvl_device *hdev)
 			hdev->plan.queue[i].slot_pages * HVL_PAGE);
 	if (hdev->slot->id == VIRTIO_ID_9P && hdev->plan.queue[0].num < min(limit, 128U))
 		dev_warn(&hdev->dev, "the pool is small: mount with msize=%lu or less\n",
-			 (hdev->plan.queue[0].num - 4) * PAGE_SIZE);
+			 hvl_9p_msize(hdev->plan.queue[0].num));
 	if (hdev->plan.no_segmentation)
 		dev_warn(&hdev->dev, "the pool is small: no segmentation offload\n");
 }

@@ -1,5 +1,7 @@
 /** A pool that is too small for all wishes of the drivers. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { type PeerMachine, skipWithoutPeer } from './machine.js';
 import { PeerRig } from './rig.js';
@@ -63,4 +65,19 @@ test('kernel 6.1, pool of 1 MiB', { skip: skipWithoutPeer('6.1') }, async (t) =>
     await scenarios.checkNet(machine);
     assert.equal(await scenarios.counter(machine, 'exhausted'), 0);
   });
+  await step(
+    '9p: a message longer than the ring → the log says so, once; it can be killed, and 9p works on',
+    async () => {
+      writeFileSync(join(rig.share, 'large'), Buffer.alloc(1 << 20));
+      await machine.sh('mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,cache=none share /mnt/9p');
+      await machine.sh('dd if=/mnt/9p/large of=/dev/null bs=1M > /dev/null 2>&1 & echo $! > /tmp/reader');
+      const line =
+        /a request needs more than \d+ entries and waits for ever: mount with msize=\d+ or less$/gm;
+      await machine.sh('while ! dmesg | grep -q "waits for ever"; do usleep 100000; done');
+      await machine.sh('kill -9 $(cat /tmp/reader); wait $(cat /tmp/reader); umount /mnt/9p');
+      assert.equal((await machine.sh('dmesg')).match(line)?.length, 1);
+      await scenarios.check9p(rig, machine, SMALL_MSIZE);
+      assert.deepEqual(await rig.strayBuffers(), []);
+    },
+  );
 });
