@@ -124,3 +124,37 @@ for (const kernel of ['6.1', '6.12'] as const) {
     (outer) => everyDevice(outer, kernel),
   );
 }
+
+/** Entropy, network and share of a guest whose console is its serial port. */
+async function useOthers(guest: Guest): Promise<void> {
+  await guest.sh('while [ ! -e /sys/class/net/eth0 ] || [ ! -c /dev/hwrng ]; do usleep 50000; done');
+  await guest.sh('ip addr add 192.168.80.2/24 dev eth0 && ip link set eth0 up');
+  assert.match(await guest.sh('ping -c 3 -W 20 192.168.80.1'), / 0% packet loss/);
+  assert.equal(await guest.sh('head -c 1000 /dev/hwrng | wc -c'), '1000\n');
+  await guest.sh('mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 share /mnt');
+  assert.equal(await guest.sh('cat /mnt/greeting; umount /mnt'), 'from-host\n');
+}
+
+scenario(
+  'lkvm run --rsld --no-dtb --irq 5: module removed and loaded again → devices work each time, nothing is wrong in the kernel',
+  async (outer) => {
+    const kernel = '6.1';
+    const initrd = outer.initrd(kernel, { files: [frontEndModule(kernel)] });
+    await outer.sh('rm -rf /run/s; mkdir /run/s; echo from-host > /run/s/greeting');
+    await outer.sh('ip link delete tap1 2> /dev/null || true');
+    await outer.addTap('tap1', '192.168.80.1/24');
+    const words =
+      'run --rsld --irq 5 --no-dtb --shmem-addr 0xdf000000 --shmem-size 0x1000000 --rng ' +
+      `--network mode=tap,tapif=tap1 --9p /run/s,share -k ${kernelFiles(kernel).image} -i ${initrd}`;
+    const guest = await Guest.start(outer, [...LKVM, ...words.split(' '), '-p', 'quiet panic=-1']);
+    await useOthers(guest);
+    const parameters = 'base=0xdf000000 size=0x1000000 irq=5 layout=nodtb doorbell=0xe0000000 ring_acks=0';
+    for (let turn = 0; turn < 3; turn++) {
+      await guest.sh(`rmmod virtio_hvl && insmod /lib/virtio_hvl.ko ${parameters}`);
+      await useOthers(guest);
+    }
+    assert.match(await guest.sh('cat /proc/interrupts'), /IO-APIC +5-edge +virtio_hvl/);
+    assert.doesNotMatch(await guest.sh('dmesg'), /BUG|WARNING:|Oops|Call Trace|stuck|no room for a buffer/);
+    assert.equal((await guest.end()).code, 0);
+  },
+);
