@@ -31,7 +31,7 @@ export interface Pollable {
    * @returns true if it found work whose notification was lost
    */
   scan(): boolean;
-  /** True while a device runs, so that {@link scan} makes sense; otherwise the loop sleeps without limit. */
+  /** True while a notification may get lost, so that {@link scan} makes sense; otherwise the loop sleeps without limit. */
   readonly running: boolean;
 }
 

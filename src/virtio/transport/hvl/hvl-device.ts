@@ -128,11 +128,6 @@ export class HvlDevice implements Notifier {
     this.#more = new Uint8Array(this.#queueCount);
   }
 
-  /** True once a driver has shown up, so that lost doorbells are worth a scan. */
-  get awake(): boolean {
-    return this.#raw !== 0;
-  }
-
   /** True if an interrupt was raised and not acknowledged. */
   get interruptOutstanding(): boolean {
     return this.#interrupts.outstanding;

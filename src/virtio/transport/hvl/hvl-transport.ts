@@ -211,11 +211,9 @@ export class HvlTransport {
     return this.pass();
   }
 
+  /** Always, if there is a device at all: the first doorbell of a driver may get lost like any other. */
   get running(): boolean {
-    for (let i = 0; i < this.#devices.length; i++) {
-      if ((this.#devices[i] as HvlDevice).awake) return true;
-    }
-    return false;
+    return this.#devices.length > 0;
   }
 
   // TimerHandler
