@@ -110,5 +110,15 @@ for (const kernel of DOORBELL_KERNELS) {
       await scenarios.check9p(rig, machine);
       await scenarios.checkKernelLog(machine);
     });
+    await step(
+      'doorbells that go to a peer that is not there → devices are found, start and work',
+      async () => {
+        await machine.sh('rmmod virtio_hvl');
+        await machine.loadModule('pmm_id=9');
+        await scenarios.waitForDevices(machine);
+        await scenarios.checkNet(machine);
+        assert.notEqual(await scenarios.counter(machine, 'doorbells'), 0);
+      },
+    );
   });
 }
