@@ -4,12 +4,13 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import type { KernelName } from '../bed/cache.js';
 import { enterPrivateNetwork, run } from '../support/netns.js';
 import { skipWithoutPeer } from './machine.js';
 import { PeerRig } from './rig.js';
 import * as scenarios from './scenarios.js';
 
-const skip = enterPrivateNetwork() || skipWithoutPeer('6.1');
+const noNetwork = enterPrivateNetwork();
 const HERE = '10.77.0.1';
 const MEBIBYTES = 8;
 const STREAMS = 4;
@@ -37,8 +38,8 @@ async function sink(t: TestContext): Promise<{ port: number; digests: string[] }
   return { port, digests };
 }
 
-test('net with segmentation offload over a tap, kernel 6.1, ivshmem with doorbell', { skip }, async (t) => {
-  const rig = new PeerRig(t, { kernel: '6.1', place: 'doorbell' });
+async function streams(t: TestContext, kernel: KernelName): Promise<void> {
+  const rig = new PeerRig(t, { kernel, place: 'doorbell' });
   const step = (title: string, scenario: () => Promise<void>): Promise<void> =>
     t.test(title, () => rig.run(scenario));
   await rig.startPmm(['--network', 'mode=tap,tapif=hvl0']);
@@ -74,4 +75,14 @@ test('net with segmentation offload over a tap, kernel 6.1, ivshmem with doorbel
     assert.equal(await scenarios.counter(machine, 'unreserved'), 0);
     await scenarios.checkKernelLog(machine);
   });
-});
+}
+
+for (const kernel of ['6.1', '6.12-arm64'] as const) {
+  test(
+    `net with segmentation offload over a tap, kernel ${kernel}, ivshmem with doorbell`,
+    {
+      skip: noNetwork || skipWithoutPeer(kernel),
+    },
+    (t) => streams(t, kernel),
+  );
+}
