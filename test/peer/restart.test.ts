@@ -1,14 +1,15 @@
 /** The PMM comes and goes while a stock kernel uses its devices. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import type { KernelName } from '../bed/cache.js';
 import { skipWithoutPeer } from './machine.js';
 import { PeerRig } from './rig.js';
 import * as scenarios from './scenarios.js';
 
 const RESTARTS = 5;
 
-test('kernel 6.1, PMM that comes and goes', { skip: skipWithoutPeer('6.1') }, async (t) => {
-  const rig = new PeerRig(t, { kernel: '6.1' });
+async function comeAndGo(t: TestContext, kernel: KernelName): Promise<void> {
+  const rig = new PeerRig(t, { kernel });
   const devices = scenarios.allDevices(rig);
   const step = (title: string, scenario: () => Promise<void>): Promise<void> =>
     t.test(title, () => rig.run(scenario));
@@ -105,4 +106,11 @@ test('kernel 6.1, PMM that comes and goes', { skip: skipWithoutPeer('6.1') }, as
       await scenarios.checkKernelLog(machine);
     },
   );
-});
+}
+
+// How drivers are started again differs between versions of Linux.
+for (const kernel of ['6.1', '6.12-arm64'] as const) {
+  test(`kernel ${kernel}, PMM that comes and goes`, { skip: skipWithoutPeer(kernel) }, (t) =>
+    comeAndGo(t, kernel),
+  );
+}
