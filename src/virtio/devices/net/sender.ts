@@ -1,4 +1,4 @@
-/** Transmit queue of the network device: one system call per frame, completions as soon as the queue is empty. */
+/** Transmit queue of the network device: one system call per frame; completions are shown as soon as the queue is empty. */
 import { EAGAIN } from '../../../abi/errno.js';
 import {
   COUNTER_BYTES,
@@ -12,6 +12,7 @@ import type { Features } from '../../core/features.js';
 import { CHAIN_EMPTY, CHAIN_OK } from '../../queue/virt-queue.js';
 import type { QueueEnd } from '../queue-end.js';
 import type { NetBackend } from './backend.js';
+import { Completions } from './completions.js';
 import { Linger } from './linger.js';
 import { MAX_PACKET_BYTES } from './receiver.js';
 import { netHeaderBytes, TxRules } from './wire.js';
@@ -29,8 +30,9 @@ export class Sender {
   readonly #rules: TxRules;
   readonly #header: Uint8Array;
   readonly #linger: Linger | undefined;
+  readonly #completions: Completions | undefined;
 
-  /** @param loop for looking by timer; without it the driver is asked for a kick whenever the queue is empty */
+  /** @param loop for timers; without it there is a kick, and an interrupt, whenever the queue is empty */
   constructor(
     end: QueueEnd,
     backend: NetBackend,
@@ -40,6 +42,7 @@ export class Sender {
   ) {
     this.#end = end;
     this.#linger = loop && new Linger(end.queue, loop, this);
+    this.#completions = loop && new Completions(end, loop);
     this.#backend = backend;
     this.#counters = counters;
     this.#rules = new TxRules(features);
@@ -55,7 +58,7 @@ export class Sender {
       if (status === CHAIN_OK) {
         if (this.#send() !== -EAGAIN) continue;
         queue.unpop(); // stays with the driver; the back end calls when there is room
-        this.#end.settle();
+        this.#settle();
         return false;
       }
       if (status !== CHAIN_EMPTY) {
@@ -65,16 +68,23 @@ export class Sender {
       queue.publish();
       this.#linger?.emptied();
       if (queue.enableKicks()) continue;
-      this.#end.settle();
+      if (this.#completions === undefined) this.#end.settle();
+      else this.#completions.emptied();
       return false;
     }
-    this.#end.settle();
+    this.#settle();
     return true;
   }
 
   /** The queue is not used any more. */
   stop(): void {
     this.#linger?.stop();
+    this.#completions?.stop();
+  }
+
+  #settle(): void {
+    if (this.#completions === undefined) this.#end.settle();
+    else this.#completions.settle();
   }
 
   /** Sends the popped chain and completes it. @returns -EAGAIN if it was neither sent nor completed */
@@ -100,6 +110,7 @@ export class Sender {
       count(this.#counters, COUNTER_REQUESTS, 1);
       count(this.#counters, COUNTER_BYTES, frameBytes);
       this.#linger?.sent(frameBytes);
+      this.#completions?.sent(frameBytes);
     }
     return 0;
   }
