@@ -80,6 +80,9 @@ static bool hvl_notify(struct virtqueue *vq)
 	atomic64_inc(&hdev->counters.kicks);
 	hvl_write(hdev, HVL_QUEUE_NOTIFY, vq->index);
 	hvl_ring(hdev->pool);
+	/* Who writes to a console may be in the middle of anything, and looks by itself. */
+	if (hdev->slot->id != VIRTIO_ID_CONSOLE)
+		hvl_spin(hdev->pool);
 	return true;
 }
 
@@ -152,6 +155,7 @@ static int begin_queues(struct hvl_device *hdev, unsigned int count)
 	}
 	hdev->unanswered = false;
 	hdev->noted = 0;
+	memset(hdev->spin, 0, sizeof(hdev->spin));
 	hvl_zone_reset(hdev);
 	return 0;
 }

@@ -94,6 +94,7 @@ int hvl_finalize_features(struct virtio_device *vdev)
 	struct hvl_device *hdev = hvl_of(vdev);
 
 	vring_transport_features(vdev);
+	hdev->event_idx = __virtio_test_bit(vdev, VIRTIO_RING_F_EVENT_IDX);
 	/* The bits above 31 are between this module and Linux; the register has 32. */
 	hvl_write(hdev, HVL_GUEST_FEATURES_SEL, 0);
 	hvl_write(hdev, HVL_GUEST_FEATURES, (u32)vdev->features);

@@ -10,6 +10,7 @@
  *   wiped.c      a PMM that starts anew: what drivers need to end and to start again
  *   handshake.c  register protocol: reset, status, queues
  *   bounce.c     DMA operations that copy through slots in the pool
+ *   spin.c       looking at the rings instead of sleeping, for a while
  *   stats.c      counters in debugfs
  *
  * Nothing in the pool is trusted: each word is read once, checked, and the copy is used.
@@ -155,6 +156,14 @@ struct hvl_counters {
 	atomic64_t interrupts;
 };
 
+/* What looking at a queue without interrupts has to know. */
+struct hvl_spin {
+	u16 seen;	/* position in the used ring at the last look */
+	bool is_quiet;	/* the device is asked for no interrupts */
+	u16 quiet;	/* ... by this event index, as it is in the ring */
+	u16 event;	/* ... in the place of this one */
+};
+
 struct hvl_virtio {
 	struct virtio_device vdev;
 	struct hvl_device *hdev;
@@ -185,6 +194,8 @@ struct hvl_device {
 	spinlock_t lock;	/* of vqs, against interrupts */
 	struct virtqueue *vqs[HVL_MAX_QUEUES];
 	struct vring rings[HVL_MAX_QUEUES]; /* where they lie in the pool */
+	bool event_idx;		/* the PMM takes event indices */
+	struct hvl_spin spin[HVL_MAX_QUEUES];
 	struct list_head old_vqs; /* of a console that is being started again */
 	struct hvl_counters counters;
 	struct ratelimit_state complaints; /* that there is no room for a buffer */
@@ -203,6 +214,7 @@ struct hvl_access {
 	bool ring_acks;		/* ring for an acknowledged interrupt, too */
 	int irq;		/* < 0: none */
 	u32 poll_us;		/* between two looks at the pool */
+	u32 spin_us;		/* looks all the time for so long after a doorbell or an answer */
 };
 
 struct hvl_pool {
@@ -220,10 +232,12 @@ struct hvl_pool {
 	struct hrtimer timer;
 	struct workqueue_struct *queue;
 	struct delayed_work watch;
+	struct hvl_spinner *spinner; /* NULL: none */
 	struct dentry *debugfs;
 	atomic64_t doorbells;
 	atomic64_t interrupts;
 	atomic64_t by_timer;	/* looks of the timer that have found something */
+	atomic64_t by_spinning;	/* ... of the spinner */
 };
 
 static inline u32 hvl_read(const struct hvl_device *hdev, u32 offset)
@@ -291,6 +305,11 @@ int hvl_request_queue(struct hvl_device *hdev, u32 index);
 /* bounce.c */
 extern const struct dma_map_ops hvl_dma_ops;
 void hvl_zone_reset(struct hvl_device *hdev);
+
+/* spin.c */
+void hvl_spin(struct hvl_pool *pool);
+void hvl_spin_start(struct hvl_pool *pool);
+void hvl_spin_stop(struct hvl_pool *pool);
 
 /* stats.c */
 void hvl_stats_add(struct hvl_pool *pool);

@@ -19,6 +19,7 @@
 #define DEFAULT_POLL_US 1000
 #define SLOW_POLL_US 100000
 #define LEAST_POLL_US 20
+#define MOST_SPIN_US 10000
 
 static unsigned long long base;
 module_param(base, ullong, 0444);
@@ -38,6 +39,9 @@ MODULE_PARM_DESC(doorbell, "physical address that a store of 32 bits rings at; 0
 static unsigned int poll_us;
 module_param(poll_us, uint, 0444);
 MODULE_PARM_DESC(poll_us, "look at the pool every so many microseconds; 0: 1000, with an interrupt 100000");
+static unsigned int spin_us;
+module_param(spin_us, uint, 0444);
+MODULE_PARM_DESC(spin_us, "after a doorbell or an answer look for so many microseconds instead of sleeping; 0: do not");
 static unsigned int pmm_id;
 module_param(pmm_id, uint, 0444);
 MODULE_PARM_DESC(pmm_id, "the PMM's number among the ivshmem peers");
@@ -75,6 +79,7 @@ static int common_access(struct hvl_access *access)
 	if (!access->poll_us)
 		access->poll_us = access->irq < 0 ? DEFAULT_POLL_US : SLOW_POLL_US;
 	access->poll_us = max_t(u32, access->poll_us, LEAST_POLL_US);
+	access->spin_us = min_t(u32, spin_us, MOST_SPIN_US);
 	return 0;
 }
 

@@ -41,7 +41,8 @@ irqreturn_t hvl_interrupt(int irq, void *data)
 	struct hvl_pool *pool = data;
 
 	atomic64_inc(&pool->interrupts);
-	look(pool);
+	if (look(pool))
+		hvl_spin(pool);
 	return IRQ_HANDLED;
 }
 
@@ -215,6 +216,7 @@ struct hvl_pool *hvl_pool_create(const struct hvl_access *access)
 		return ERR_PTR(err);
 	}
 	hrtimer_start(&pool->timer, ns_to_ktime((u64)access->poll_us * NSEC_PER_USEC), HRTIMER_MODE_REL);
+	hvl_spin_start(pool);
 	hvl_stats_add(pool);
 	queue_delayed_work(pool->queue, &pool->watch, 0);
 	return pool;
@@ -228,6 +230,8 @@ void hvl_pool_destroy(struct hvl_pool *pool)
 	hrtimer_cancel(&pool->timer);
 	if (pool->access.irq >= 0)
 		free_irq(pool->access.irq, pool);
-	if (!pool->stuck)
-		free_memory(pool);
+	if (pool->stuck)
+		return;
+	hvl_spin_stop(pool);
+	free_memory(pool);
 }

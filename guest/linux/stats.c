@@ -18,8 +18,9 @@ static int stats_show(struct seq_file *file, void *unused)
 	struct hvl_pool *pool = file->private;
 	u32 i;
 
-	seq_printf(file, "doorbells=%llu interrupts=%llu by_timer=%llu\n", (u64)atomic64_read(&pool->doorbells),
-		   (u64)atomic64_read(&pool->interrupts), (u64)atomic64_read(&pool->by_timer));
+	seq_printf(file, "doorbells=%llu interrupts=%llu by_timer=%llu by_spinning=%llu\n",
+		   (u64)atomic64_read(&pool->doorbells), (u64)atomic64_read(&pool->interrupts),
+		   (u64)atomic64_read(&pool->by_timer), (u64)atomic64_read(&pool->by_spinning));
 	rcu_read_lock(); /* devices are taken away only when nobody looks at them */
 	for (i = 0; i < HVL_MAX_DEVICES; i++) {
 		struct hvl_device *hdev = READ_ONCE(pool->devices[i]);

@@ -65,7 +65,7 @@ test('kernel 6.12, reserved memory, no device tree', { skip: skipWithoutPeer('6.
   await rig.startPmm([...scenarios.allDevices(rig), '--no-dtb']);
   const machine = await rig.boot();
   await step('module: loaded with base= and layout= → all drivers are bound', async () => {
-    await machine.loadModule('layout=nodtb poll_us=500');
+    await machine.loadModule('layout=nodtb poll_us=500 spin_us=300');
     await scenarios.waitForDevices(machine);
     assert.deepEqual(await scenarios.boundDrivers(machine), DRIVERS);
   });
@@ -81,13 +81,16 @@ test('kernel 6.12, reserved memory, no device tree', { skip: skipWithoutPeer('6.
   });
 });
 
-const DOORBELL_KERNELS: readonly KernelName[] = ['6.1', '6.1-arm64'];
+const DOORBELL_KERNELS: readonly (readonly [KernelName, string[]])[] = [
+  ['6.1', []],
+  ['6.1-arm64', ['--event-idx']],
+];
 
-for (const kernel of DOORBELL_KERNELS) {
+for (const [kernel, words] of DOORBELL_KERNELS) {
   test(`kernel ${kernel}, ivshmem with doorbell`, { skip: skipWithoutPeer(kernel) }, async (t) => {
     const rig = new PeerRig(t, { kernel, place: 'doorbell' });
     const step = stepsOf(t, rig);
-    await rig.startPmm(scenarios.allDevices(rig));
+    await rig.startPmm([...scenarios.allDevices(rig), ...words]);
     const machine = await rig.boot();
     await step('module: loaded → all drivers are bound, signals go both ways', async () => {
       await machine.loadModule();
@@ -110,6 +113,19 @@ for (const kernel of DOORBELL_KERNELS) {
       await scenarios.check9p(rig, machine);
       await scenarios.checkKernelLog(machine);
     });
+    for (const spinUs of [5000, 50]) {
+      await step(`module: spin_us=${spinUs} → devices work, no interrupt is lost`, async () => {
+        await machine.sh('rmmod virtio_hvl');
+        await machine.loadModule(`spin_us=${spinUs} poll_us=60000000`); // the timer finds none that was lost
+        await scenarios.waitForDevices(machine);
+        await scenarios.checkRng(machine);
+        await scenarios.checkNet(machine);
+        await scenarios.check9p(rig, machine);
+        await scenarios.checkConsole(rig, machine, `spin-${spinUs}`);
+        if (spinUs === 5000) assert.notEqual(await scenarios.counter(machine, 'by_spinning'), 0);
+        await scenarios.checkKernelLog(machine);
+      });
+    }
     await step(
       'doorbells that go to a peer that is not there → devices are found, start and work',
       async () => {

@@ -10,12 +10,12 @@ const RESTARTS = 5;
 
 async function comeAndGo(t: TestContext, kernel: KernelName): Promise<void> {
   const rig = new PeerRig(t, { kernel });
-  const devices = scenarios.allDevices(rig);
+  const devices = [...scenarios.allDevices(rig), '--event-idx'];
   const step = (title: string, scenario: () => Promise<void>): Promise<void> =>
     t.test(title, () => rig.run(scenario));
   await rig.startPmm(devices);
   const machine = await rig.boot();
-  await machine.loadModule('poll_us=500');
+  await machine.loadModule('poll_us=500 spin_us=300');
   await scenarios.waitForDevices(machine);
   let restarted = 0;
   /** Another PMM, until the module says that all its devices run again. */
