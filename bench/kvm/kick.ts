@@ -1,5 +1,5 @@
 /**
- * kvm-kick: a guest kicks a device by ioeventfd, the reactor serves the ring, an irqfd interrupts the guest, whose handler
+ * kvm-kick: a guest kicks a device by ioeventfd, the reactor serves the ring and interrupts the guest by a pin, and the guest's handler
  * makes the next buffer available and kicks again. One request is 16 bytes of entropy; no exit leaves KVM.
  *
  * Floor: two processes that block in `read` of an eventfd each. `bare_us` is the same guest with a reactor that answers
@@ -25,7 +25,6 @@ import {
   DEVICE,
   entropyGuest,
   entropyHandler,
-  GSI,
   HANDLER,
   VECTOR,
 } from '../../test/support/virtio-guest.js';
@@ -50,19 +49,15 @@ interface Machine {
 }
 
 /** The reactor's worker, with descriptors that are closed after it. */
-async function startReactor(rig: Rig, data: Omit<KickData, 'kick' | 'edge'>): Promise<void> {
-  const [kick, edge] = [eventfd(), eventfd()];
+async function startReactor(rig: Rig, data: Omit<KickData, 'kick' | 'vm'>): Promise<void> {
+  const kick = eventfd();
   rig.vm.addIoEvent({ space: 'mmio', address: DEVICE + QUEUE_NOTIFY, bytes: 4, datamatch: 0, fd: kick });
-  rig.vm.addIrqfd(edge, GSI);
-  rig.onClose(() => {
-    close(kick);
-    close(edge);
-  });
+  rig.onClose(() => close(kick));
   await new Promise((resolve, reject) => {
     const reactor = new WorkerThread({
       name: 'reactor',
       entry: new URL('./kick-worker.js', import.meta.url),
-      data: { ...data, kick, edge } satisfies KickData,
+      data: { ...data, kick, vm: rig.vm.record } satisfies KickData,
       wake: 'fd',
       owner: { onMessage: resolve, onEnd: ({ error }) => reject(error) },
       guard: new ShutdownGuard(),
@@ -166,6 +161,6 @@ async function run({ quick }: BenchOptions): Promise<Measurement | Skipped> {
 export const kick: Bench = {
   name: 'kvm-kick',
   unit: 'us',
-  about: 'ioeventfd -> virtio-mmio entropy device -> irqfd -> guest, 16 bytes; floor: eventfd ping-pong',
+  about: 'ioeventfd -> virtio-mmio entropy device -> pin -> guest, 16 bytes; floor: eventfd ping-pong',
   run,
 };

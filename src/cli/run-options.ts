@@ -66,7 +66,10 @@ const DEVICES: OptionGroup = {
       optional: 'next',
       text: 'A network card. mode=user (built-in gateway with DHCP that answers ping and leads nowhere else; no privileges needed), tap (default when the option is given) or none; tapif=NAME; fd=N; guest_mac=MAC; guest_ip=IP; host_ip=IP; script=PATH; downscript=PATH; trans=pci|mmio. Repeatable. Without any, there is one card with mode=user; mode=none leaves it out.',
     },
-    { name: 'rng', text: "Entropy from the host's kernel." },
+    {
+      name: 'rng',
+      text: "Entropy from the host's kernel. A Linux with a pool (--rsld) has it without asking, unless --no-rng.",
+    },
     {
       name: 'console',
       argument: 'KIND',

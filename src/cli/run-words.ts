@@ -44,7 +44,7 @@ export function readRunWords(parsed: ParsedOptions, home: string | undefined): R
   if (firmware !== undefined && initrd !== undefined) {
     remarks.push({ level: 'warning', text: `--initrd ${initrd} is ignored: --firmware starts no kernel` });
   }
-  const rng: RngOptions[] = parsed.has('rng') ? [{ type: 'rng' }] : [];
+  const rng: RngOptions[] = wantsRng(parsed) ? [{ type: 'rng' }] : [];
   const devices: VmDeviceOptions[] = pooled
     ? [...disks.disks]
     : [...networks.nets, ...disks.disks, ...parsed.values('9p').map(readShare), ...rng];
@@ -96,6 +96,15 @@ function readHvl(parsed: ParsedOptions, others: readonly HvlDeviceOptions[]): Vm
     ...readPoolWords(parsed, [...readPoolShares(parsed), ...others, ...console]),
     irq: irq === undefined ? undefined : numberOf('--irq', irq),
   };
+}
+
+/**
+ * Whether there is an entropy device: with `--rng`; and for a guest that finds what is in its pool by the device tree, unless
+ * `--no-rng`. A guest that has addresses built in gets no device it was not built for.
+ */
+function wantsRng(parsed: ParsedOptions): boolean {
+  const looksUp = parsed.has('rsld') && !parsed.has('vxworks') && !parsed.has('no-dtb');
+  return parsed.flag('rng') ?? looksUp;
 }
 
 function refusePoolWords(parsed: ParsedOptions): void {

@@ -50,7 +50,7 @@ export const command: CommandSpec = {
     {
       text: 'A guest whose console, card, share and entropy are in a pool, reached without traps by the module virtio_hvl',
       command:
-        'lkvm run --rsld --irq 12 --transport mmio --shmem-addr 0xd4000000 --shmem-size 0x1000000 --console virtio --network mode=tap,tapif=tap0,trans=mmio --rng --9p /srv/data,share -k vmlinuz -i initrd',
+        'lkvm run --rsld --irq 12 --transport mmio --shmem-addr 0xd4000000 --shmem-size 0x1000000 --console virtio --network mode=tap,tapif=tap0,trans=mmio --9p /srv/data,share -k vmlinuz -i initrd',
     },
     {
       text: 'The pure PMM of the reference board, with all the words of the C tool',

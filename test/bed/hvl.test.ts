@@ -98,7 +98,7 @@ async function everyDevice(outer: OuterGuest, kernel: KernelName): Promise<void>
   await outer.sh('ip link delete tap0 2> /dev/null || true');
   await outer.addTap('tap0', '192.168.79.1/24');
   const words =
-    'run --rsld --irq 12 --transport mmio --shmem-addr 0xd4000000 --shmem-size 0x1000000 --console virtio --rng ' +
+    'run --rsld --irq 12 --transport mmio --shmem-addr 0xd4000000 --shmem-size 0x1000000 --console virtio ' +
     `--network mode=tap,tapif=tap0,trans=mmio --9p /run/s,share -k ${image} -i ${initrd}`;
   const command = [...LKVM, ...words.split(' '), '-p', 'quiet panic=-1'];
   const guest = await Guest.start(outer, command, { env: { LKVM_EXIT_STATS: EXIT_STATS } });

@@ -158,11 +158,23 @@ test('readRunWords: --rsld → all devices but disks are in the pool, shares the
   assert.deepEqual([options.transport, options.console, remarks], [undefined, 'virtio', []]);
 });
 
-test('readRunWords: --rsld and nothing about devices → one card with mode=user; line and layout by default', () => {
+test('readRunWords: --rsld and nothing about devices → a card with mode=user and entropy; line and layout by default', () => {
   const { hvl } = optionsOf(POOL);
-  assert.deepEqual(hvl?.devices, [{ type: 'net', mode: 'user', static: false }]);
+  assert.deepEqual(hvl?.devices, [
+    { type: 'net', mode: 'user', static: false },
+    { type: 'rng', static: false },
+  ]);
   assert.deepEqual([hvl?.irq, hvl?.confine, hvl?.restartDetector], [undefined, undefined, undefined]);
 });
+
+for (const words of ['--no-rng', '--no-dtb', '--vxworks']) {
+  test(`readRunWords: --rsld ${words} → no entropy device unless it is asked for`, () => {
+    const typesOf = (text: string) =>
+      optionsOf(`${POOL} -n mode=none ${text}`).hvl?.devices.map(({ type }) => type);
+    assert.deepEqual(typesOf(words), []);
+    assert.deepEqual(typesOf(`${words} --rng`), ['rng']);
+  });
+}
 
 test('readRunWords: --rsld with lists and layout → the devices and the pool have them', () => {
   const { hvl } = optionsOf(
