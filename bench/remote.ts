@@ -154,10 +154,10 @@ async function bounceCosts(machine: PeerMachine): Promise<string> {
   const lines = (await machine.sh('dmesg | grep hvl_cost: | tail -n 4')).trim().split('\n');
   return lines
     .map((line) => {
-      const [, ...numbers] = /bytes=(\d+) out=(\d+) in=(\d+)/.exec(line) ?? [];
-      const [bytes = 0, out = 0, back = 0] = numbers.map(Number);
+      const [, ...numbers] = /bytes=(\d+) out=(\d+) in=(\d+) alloc=(\d+)/.exec(line) ?? [];
+      const [bytes = 0, out = 0, back = 0, alloc = 0] = numbers.map(Number);
       const perKib = (ns: number): string => ((ns * 1024) / bytes).toFixed(0);
-      return `bounced buffer of ${bytes} bytes: ${out} ns out, ${back} ns in (per KiB ${perKib(out)}, ${perKib(back)})\n`;
+      return `buffer of ${bytes} bytes: bounced ${out} ns out, ${back} ns in (per KiB ${perKib(out)}, ${perKib(back)}); allocated in the pool ${alloc} ns\n`;
     })
     .join('');
 }

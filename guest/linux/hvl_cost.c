@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Measures what a buffer outside the pool costs: the time to map it for a device of an ivshmem pool (a copy into the pool)
- * and to unmap it (a copy back). A buffer allocated in the pool costs neither. Loading it prints a line per size and ends
- * with -EAGAIN: nothing stays loaded.
+ * and to unmap it (a copy back); and beside it what a buffer in the pool costs that is allocated for each transfer. One that is
+ * allocated once and used again costs nothing. Loading it prints a line per size and ends with -EAGAIN: nothing stays loaded.
  */
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
@@ -40,6 +40,23 @@ static u64 bounce(struct device *dev, void *buffer, size_t bytes, enum dma_data_
 	return div_u64(ktime_get_ns() - start, ROUNDS);
 }
 
+/* The same for a buffer that is allocated in the pool, and given back. */
+static u64 allocate(struct device *dev, size_t bytes)
+{
+	u64 start = ktime_get_ns();
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		dma_addr_t address;
+		void *buffer = dma_alloc_coherent(dev, bytes, &address, GFP_KERNEL);
+
+		if (!buffer)
+			return 0;
+		dma_free_coherent(dev, bytes, buffer, address);
+	}
+	return div_u64(ktime_get_ns() - start, ROUNDS);
+}
+
 static void measure(struct device *dev, void *buffer)
 {
 	size_t i;
@@ -48,8 +65,9 @@ static void measure(struct device *dev, void *buffer)
 		size_t bytes = sizes[i];
 		u64 out = bounce(dev, buffer, bytes, DMA_TO_DEVICE);
 		u64 in = bounce(dev, buffer, bytes, DMA_FROM_DEVICE);
+		u64 alloc = allocate(dev, bytes);
 
-		pr_info("hvl_cost: bytes=%zu out=%llu in=%llu\n", bytes, out, in);
+		pr_info("hvl_cost: bytes=%zu out=%llu in=%llu alloc=%llu\n", bytes, out, in, alloc);
 	}
 }
 
