@@ -52,6 +52,13 @@ export class SerialPump implements ConsoleListener, TimerHandler {
   /** Bytes of `#out` already written. */
   #written = 0;
   #timer = 0;
+  readonly #moreInput: TimerHandler = {
+    onTimer: () => {
+      this.#inputTimer = 0;
+      this.#goOn();
+    },
+  };
+  #inputTimer = 0;
   /** The host takes nothing now, and says when it does. */
   #blocked = false;
   /** The port takes nothing now, and rings when it does. */
@@ -85,7 +92,7 @@ export class SerialPump implements ConsoleListener, TimerHandler {
 
   /** The doorbell was rung, for this port or another one. */
   kicked(): void {
-    if (this.#full) this.inputReady();
+    if (this.#full) this.#goOn();
     const { output } = this.#source;
     if (this.#closed || this.#blocked || output.used() === 0) return;
     if (output.halfFull()) this.#drain();
@@ -129,8 +136,15 @@ export class SerialPump implements ConsoleListener, TimerHandler {
     this.#closed = true;
     if (this.#timer !== 0) this.#loop.cancel(this.#timer);
     this.#timer = 0;
+    if (this.#inputTimer !== 0) this.#loop.cancel(this.#inputTimer);
+    this.#inputTimer = 0;
     this.#backend.close();
     unmap(this.#mapping);
+  }
+
+  /** Moves input without being told that there is some. What the back end has read already it does not report again. */
+  #goOn(): void {
+    if (this.inputReady() && this.#inputTimer === 0) this.#inputTimer = this.#loop.after(0, this.#moreInput);
   }
 
   #drain(): void {

@@ -141,6 +141,31 @@ test('SerialPump: 1 MB pasted into a pipe → the vCPU reads every byte, in orde
   assert.equal(result?.wrongAt, -1);
 });
 
+test('SerialPump: the guest takes byte after byte while its port is refilled → all input comes, although no more doorbells do', (t) => {
+  const [from, to] = openPipe(t);
+  const rig = new Rig(t, -1, -1);
+  const backend = new TerminalBackend(rig.loop, {
+    ...{ inputFd: from, outputFd: -1, escape: 'none', onEscape: () => {} },
+  });
+  let room = 0;
+  let got = 0;
+  const sink = {
+    inputRoom: () => room,
+    receive: (_from: Uint8Array, bytes: number) => {
+      got += bytes;
+      return bytes;
+    },
+  };
+  const pump = new SerialPump(rig.loop, rig.threads.serial, sink, backend);
+  t.after(() => pump.close());
+  assert.equal(write(to, new Uint8Array(1000).fill(1)), 1000);
+  runIdle(rig.loop);
+  assert.equal(got, 0);
+  room = 1; // each time it is asked
+  pump.kicked();
+  runUntil(rig.loop, () => got === 1000);
+});
+
 test('SerialPump: a terminal in both directions at once → every byte, in order', async (t) => {
   const size = MEGABYTE / 4;
   const { controller, terminal } = openTerminal(t);
