@@ -18,6 +18,12 @@ import { PeerMachine, type PeerSpec, skipWithoutPeer } from '../test/peer/machin
 import { costModule, frontEndModule } from '../test/peer/module.js';
 import { MAIN } from '../test/support/cli.js';
 import { enterPrivateNetwork, run } from '../test/support/netns.js';
+import {
+  doorbellsPerThousand,
+  interruptsPerThousand,
+  type SignalCounts,
+  signalCounts,
+} from './support/signals.js';
 
 const KERNEL = '6.1';
 /** Slot of the network card, which has reserved slots for buffers of both directions. */
@@ -85,25 +91,6 @@ async function iperf(direction: readonly string[]): Promise<number> {
   return report.end.sum_received.bits_per_second / 1e9;
 }
 
-interface Counts {
-  readonly interrupts: number;
-  readonly doorbells: number;
-  readonly received: number;
-  readonly sent: number;
-}
-
-/** Since the start. */
-async function counts(machine: PeerMachine): Promise<Counts> {
-  const statistics = '/sys/class/net/eth0/statistics';
-  const text = await machine.sh(
-    `cat ${statistics}/rx_packets ${statistics}/tx_packets; grep virtio /proc/interrupts; cat /sys/kernel/debug/virtio_hvl/* 2> /dev/null || true`,
-  );
-  const [received, sent] = text.split('\n').map(Number);
-  const interrupts = [...text.matchAll(/^ *\d+: +(\d+)/gm)].reduce((sum, [, each]) => sum + Number(each), 0);
-  const doorbells = Number(/doorbells=(\d+)/.exec(text)?.[1] ?? Number.NaN);
-  return { interrupts, doorbells, received: received ?? 0, sent: sent ?? 0 };
-}
-
 function quantile(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor((sorted.length - 1) * part)] ?? Number.NaN;
@@ -117,18 +104,19 @@ async function network(machine: PeerMachine) {
   const pings = await ping();
   const times = [...pings.matchAll(/time=([\d.]+) ms/g)].map(([, ms]) => Number(ms));
   const toGuest = await iperf([]);
-  const start = await counts(machine);
+  const count = (): Promise<SignalCounts> => signalCounts((line) => machine.sh(line));
+  const start = await count();
   await iperf(['--parallel', '4']); // full load
-  const middle = await counts(machine);
+  const middle = await count();
   const toHost = await iperf(['--reverse']);
-  const end = await counts(machine);
+  const end = await count();
   return {
     ping50: quantile(times, 0.5),
     ping99: quantile(times, 0.99),
     toGuest,
     toHost,
-    interrupts: (1000 * (middle.interrupts - start.interrupts)) / (middle.received - start.received),
-    doorbells: (1000 * (end.doorbells - middle.doorbells)) / (end.sent - middle.sent),
+    interrupts: interruptsPerThousand(start, middle),
+    doorbells: doorbellsPerThousand(middle, end),
   };
 }
 

@@ -11,6 +11,12 @@ import { commandOf, type MachineSpec } from '../../test/bed/machine.js';
 import { OuterGuest } from '../../test/bed/outer.js';
 import { frontEndModule } from '../../test/peer/module.js';
 import {
+  doorbellsPerThousand,
+  interruptsPerThousand,
+  type SignalCounts,
+  signalCounts,
+} from '../support/signals.js';
+import {
   type Figure,
   HOST_ADDRESS,
   inTurns,
@@ -43,42 +49,21 @@ const FIGURES = {
 
 type Sample = Record<keyof typeof FIGURES, number>;
 
-interface Counts {
-  /** Of virtio devices. */
-  readonly interrupts: number;
-  /** NaN on PCI: kicks are not counted there. */
-  readonly doorbells: number;
-  readonly received: number;
-  readonly sent: number;
-}
-
-/** Since the start. */
-async function counts(guest: Guest): Promise<Counts> {
-  const statistics = '/sys/class/net/eth0/statistics';
-  const text = await guest.sh(
-    `cat ${statistics}/rx_packets ${statistics}/tx_packets; grep virtio /proc/interrupts; ` +
-      'cat /sys/kernel/debug/virtio_hvl/* 2> /dev/null || true',
-  );
-  const [received = 0, sent = 0] = text.split('\n').map(Number);
-  const interrupts = [...text.matchAll(/^ *\d+: +(\d+)/gm)].reduce((sum, [, each]) => sum + Number(each), 0);
-  const doorbells = Number(/^doorbells=(\d+)/m.exec(text)?.[1] ?? Number.NaN);
-  return { interrupts, doorbells, received, sent };
-}
-
 /** At full load, a stream in each direction. */
 async function signalsPerFrame(
   outer: OuterGuest,
   guest: Guest,
 ): Promise<Pick<Sample, 'interrupts' | 'doorbells'>> {
   await guest.sh('mount -t debugfs debugfs /sys/kernel/debug');
-  const start = await counts(guest);
+  const count = (): Promise<SignalCounts> => signalCounts((line) => guest.sh(line));
+  const start = await count();
   await iperfToGuest(outer);
-  const middle = await counts(guest);
+  const middle = await count();
   await iperfToHost(outer);
-  const end = await counts(guest);
+  const end = await count();
   return {
-    interrupts: (1000 * (middle.interrupts - start.interrupts)) / (middle.received - start.received),
-    doorbells: (1000 * (end.doorbells - middle.doorbells)) / (end.sent - middle.sent),
+    interrupts: interruptsPerThousand(start, middle),
+    doorbells: doorbellsPerThousand(middle, end),
   };
 }
 

@@ -39,7 +39,7 @@ export interface NetOptions {
   readonly mac: readonly number[];
   /** Features offered instead of MAC, MRG_RXBUF and the back end's offloads. */
   readonly features?: Features | undefined;
-  /** For looking by timer while a driver sends in bulk. */
+  /** For timers: looks while a driver sends in bulk, and interrupts that wait. */
   readonly loop?: EventLoop | undefined;
 }
 
